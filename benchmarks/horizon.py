@@ -1,7 +1,7 @@
 """Does the memory horizon rank models as the lags do at which they fail to learn?
 
     python benchmarks/horizon.py              what docs/horizon.json lacks is measured; then the picture
-    python benchmarks/horizon.py --again      everything anew, six minutes of one core
+    python benchmarks/horizon.py --again      everything anew, about twenty minutes of one core
     python tools/vanishing.py --render        the page
 
 Horizon: what `ostinato probe gradients RECIPE` gives before training, on random letters: the lag from which on the
@@ -10,10 +10,12 @@ models have) stays below 0.01 of that one step back. Layers whose last map begin
 first update, and have a horizon of 1; so the same is measured after one update on the shortest lag, and once that lag
 is learnt.
 
-Failure: a model reads one of 8 symbols, then noise out of 8 others, and says at its last step which it was, `lag` steps
-before. For each lag of LAGS in turn it is trained from scratch, at each of two rates in turn; it fails at the first lag
-at which its accuracy on 512 new examples is below 0.9 at both (a guess is right in one of 8). Training ends early where
-25 batches in a row were 99 % right.
+Failure: for each lag of LAGS in turn a model is trained from scratch, at each of two rates in turn; it fails at the
+first lag at which its accuracy on 512 new examples is below 0.9 at both. Training ends early where 25 batches in a row
+were 99 % right. Two tasks, both answered at the last step, `lag` steps after the first:
+
+- recall: the first symbol is one of 8, those behind it are noise out of 8 others; which was it?
+- adding: all symbols are numbers from 0 to 7, of which the first and one other, anywhere, are marked; what is their sum?
 
 Spearman's rank correlation over the models, ties sharing their mean rank; its interval is that of 10,000 bootstrap
 samples of the models, its p the share of 100,000 permutations that reach it. A horizon or a lag that was not reached is
@@ -25,10 +27,10 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -50,7 +52,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULT, PICTURE = DOCS / "horizon.json", DOCS / "vanishing_ranking.png"
 LAGS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 KINDS, WIDTH, LENGTH, PROBED = 8, 64, 192, 8
-UPDATES, ROWS, RATES, TESTED = 400, 32, (0.003, 0.001), 512
+ROWS, RATES, TESTED = 32, (0.003, 0.001), 512
 ENOUGH, SURE, WINDOW = 0.9, 0.99, 25
 SHARE, SHARES = 0.01, (0.01, 0.1, 0.001)
 START, FIRST_UPDATE = "before training", "after the first update"
@@ -94,22 +96,48 @@ def settings_of(encoder: Mapping[str, Any]) -> dict[str, Any]:
     return own if "type" not in encoder else {**own, "summary": "last"}
 
 
-def drawn(lag: int, rows: int, random: torch.Generator) -> tuple[Steps, torch.Tensor]:
-    """A symbol, noise up to `lag` steps later, and the number of the symbol."""
+Drawn = tuple[Steps, torch.Tensor]
+"""Steps of as many rows as wanted, and the right answer of each."""
+
+
+def recall(lag: int, rows: int, random: torch.Generator) -> Drawn:
     right = torch.randint(KINDS, (rows, 1), generator=random)
     noise = torch.randint(KINDS, (rows, lag), generator=random) + KINDS
-    return Steps((torch.cat([right, noise], 1) + FIRST).flatten().int(), Layout.equal(rows, lag + 1)), right.squeeze(1)
+    return _steps(torch.cat([right, noise], 1)), right.squeeze(1)
 
 
-def trained(reader: Encoder, lag: int, rate: float, updates: int | None = None) -> nn.Module:
-    """What says the symbol from the vector of the last step, trained together with this encoder."""
+def adding(lag: int, rows: int, random: torch.Generator) -> Drawn:
+    numbers = torch.randint(KINDS, (rows, lag + 1), generator=random)
+    marked = torch.zeros_like(numbers)
+    marked[:, 0] = 1
+    marked.scatter_(1, torch.randint(1, lag + 1, (rows, 1), generator=random), 1)
+    return _steps(numbers + KINDS * marked), (numbers * marked).sum(1)
+
+
+def _steps(kinds: torch.Tensor) -> Steps:
+    return Steps((kinds + FIRST).flatten().int(), Layout.equal(*kinds.shape))
+
+
+class Task(NamedTuple):
+    """What is learnt: examples of a lag, how many answers there are, and updates at most."""
+
+    drawn: Callable[[int, int, torch.Generator], Drawn]
+    answers: int
+    updates: int
+
+
+TASKS = {"recall": Task(recall, KINDS, 400), "adding": Task(adding, 2 * KINDS - 1, 800)}
+
+
+def trained(reader: Encoder, task: Task, lag: int, rate: float, updates: int | None = None) -> nn.Module:
+    """What answers from the vector of the last step, trained together with this encoder."""
     random = torch.Generator().manual_seed(1)
-    answer = nn.Linear(WIDTH, KINDS)
+    answer = nn.Linear(WIDTH, task.answers)
     parameters = [*reader.parameters(), *answer.parameters()]
     optimizer = torch.optim.Adam(parameters, rate)
     hits: list[float] = []
-    for _ in range(updates or UPDATES):
-        steps, right = drawn(lag, ROWS, random)
+    for _ in range(updates or task.updates):
+        steps, right = task.drawn(lag, ROWS, random)
         logits = answer(reader.encode(steps).summary)
         hits = [*hits[1 - WINDOW :], float((logits.argmax(1) == right).float().mean())]
         if len(hits) == WINDOW and sum(hits) >= SURE * WINDOW:
@@ -121,24 +149,24 @@ def trained(reader: Encoder, lag: int, rate: float, updates: int | None = None) 
     return answer
 
 
-def accuracy(encoder: Mapping[str, Any], lag: int, rate: float) -> float:
+def accuracy(encoder: Mapping[str, Any], task: Task, lag: int, rate: float) -> float:
     """Of a model trained on this lag, on new examples."""
     torch.manual_seed(0)
     settings = settings_of(encoder)
     spec = Symbols(FIRST + 2 * KINDS, 0, 1, 2)
     reader = registry.make("encoders", settings.pop("type", "recurrent"), [spec], settings)
-    answer = trained(reader, lag, rate)
+    answer = trained(reader, task, lag, rate)
     with torch.no_grad():
-        steps, right = drawn(lag, TESTED, torch.Generator().manual_seed(2))
+        steps, right = task.drawn(lag, TESTED, torch.Generator().manual_seed(2))
         return float((answer(reader.encode(steps).summary).argmax(1) == right).float().mean())
 
 
-def failure(encoder: Mapping[str, Any]) -> tuple[int | None, dict[str, float]]:
+def failure(encoder: Mapping[str, Any], task: Task) -> tuple[int | None, dict[str, float]]:
     """The first lag at which it fails, and the best accuracy at each lag up to there."""
     best: dict[str, float] = {}
     for lag in LAGS:
         for rate in RATES:
-            best[str(lag)] = max(best.get(str(lag), 0.0), accuracy(encoder, lag, rate))
+            best[str(lag)] = max(best.get(str(lag), 0.0), accuracy(encoder, task, lag, rate))
             if best[str(lag)] >= ENOUGH:
                 break
         else:
@@ -176,11 +204,11 @@ def at_start(encoder: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def later(encoder: Mapping[str, Any], updates: int | None) -> dict[str, int | None]:
-    """The horizon after so many updates on the shortest lag, or once it is learnt, by share."""
+    """The horizon after so many updates on recall over the shortest lag, or once it is learnt, by share."""
     subject = subject_of(settings_of(encoder), letters())
     assert int(subject.batch.inputs["text"].values.min()) == FIRST
     reader = subject.graph.encoder("text").requires_grad_(True)
-    trained(reader, LAGS[0], RATES[0], updates)
+    trained(reader, TASKS["recall"], LAGS[0], RATES[0], updates)
     reader.requires_grad_(False)
     return {str(share): horizon_of(Gradients(share=share, positions=1).look(subject)) for share in SHARES}
 
@@ -208,35 +236,42 @@ def rank_correlation(pairs: Sequence[tuple[int | None, int | None]]) -> dict[str
 
 
 def summary(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The ranking by the horizon of each moment."""
+    """The ranking of each task by the horizon of each moment."""
 
-    def of(when: str, chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def of(task: str, when: str, chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         by_share = {
             str(share): rank_correlation(
-                [(model["horizon"][when][str(share)], model["failure"]) for model in chosen.values()]
+                [(model["horizon"][when][str(share)], model["failure"][task]) for model in chosen.values()]
             )
             for share in SHARES
         }
         return {"models": len(chosen), **by_share.pop(str(SHARE)), "other_shares": by_share}
 
     passing = {name: model for name, model in models.items() if model["horizon"][START][str(SHARE)] != 1}
-    return {**{when: of(when, models) for when in MOMENTS}, f"{START}, models above 1": of(START, passing)}
+    return {
+        task: {
+            **{when: of(task, when, models) for when in MOMENTS},
+            f"{START}, models above 1": of(task, START, passing),
+        }
+        for task in TASKS
+    }
 
 
-def called(when: str, numbers: Mapping[str, Any]) -> str:
+def called(task: str, when: str, numbers: Mapping[str, Any]) -> str:
     """The finding in a sentence."""
     interval = f"{numbers['spearman']:.2f} [{numbers['low']:.2f}, {numbers['high']:.2f}]"
-    return f"The horizon {when} ranks {numbers['models']} models as their failures do: Spearman {interval}"
+    return f"The horizon {when} ranks {numbers['models']} models as their failures at {task} do: Spearman {interval}"
 
 
 def draw(models: Mapping[str, Mapping[str, Any]], ranking: Mapping[str, Mapping[str, Any]]) -> None:
     from ostinato.probes.pictures import drawable, picture
 
     beyond = 1.5 * LENGTH, 1.5 * LAGS[-1]
-    with picture(PICTURE, (11, 5.2), 2) as (figure, both):
-        for axes, when in zip(both, (START, FIRST_UPDATE)):
+    with picture(PICTURE, (11, 8), 2, 2) as (figure, all_axes):
+        cases = [(task, when) for task in TASKS for when in (START, FIRST_UPDATE)]
+        for axes, (task, when) in zip(all_axes, cases):
             for place, (name, model) in enumerate(models.items()):
-                x, y = model["horizon"][when][str(SHARE)] or beyond[0], model["failure"] or beyond[1]
+                x, y = model["horizon"][when][str(SHARE)] or beyond[0], model["failure"][task] or beyond[1]
                 axes.plot(x, y, marker="osD^vPX*"[place % 8], linestyle="", label=name, alpha=0.7)
             axes.axvline(LENGTH, color="0.6", linestyle=":", linewidth=1)
             axes.axhline(1.2 * LAGS[-1], color="0.6", linestyle=":", linewidth=1)
@@ -244,8 +279,8 @@ def draw(models: Mapping[str, Mapping[str, Any]], ranking: Mapping[str, Mapping[
             axes.set_yscale("log")
             axes.set_xlabel(f"memory horizon {when} (right of the line: over {LENGTH - 1} steps)", fontsize=8)
             axes.set_ylabel(f"first lag that is not learnt (above the line: over {LAGS[-1]})", fontsize=8)
-            axes.set_title(f"Spearman {ranking[when]['spearman']:.2f}", fontsize=9)
-        both[1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+            axes.set_title(f"{task}: Spearman {ranking[task][when]['spearman']:.2f}", fontsize=9)
+        all_axes[1].legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
         figure.suptitle(drawable("The memory horizon of a model, and the lag at which it fails to learn"), fontsize=10)
 
 
@@ -264,18 +299,22 @@ def main() -> None:
         for when, updates in LATER.items():
             if when not in known:
                 known[when] = later(encoder, updates)
-        if "failure" not in model:
-            model["failure"], model["accuracy"] = failure(encoder)
-        print(name, known, model["failure"], flush=True)
+        failures, accuracies = model.setdefault("failure", {}), model.setdefault("accuracy", {})
+        for called_task, task in TASKS.items():
+            if called_task not in failures:
+                failures[called_task], accuracies[called_task] = failure(encoder, task)
+        print(name, known, failures, flush=True)
         spent = model.get("processor_seconds", 0.0) + time.process_time() - begun
         model["processor_seconds"] = round(spent, 1)
-        write(RESULT, as_json({"models": {name: model for name, model in models.items() if "failure" in model}}) + "\n")
+        measured = {name: model for name, model in models.items() if model.get("failure")}
+        write(RESULT, as_json({"models": measured}) + "\n")
     ranking, about = summary(models), surroundings("cpu")
     machine = {name: about[name] for name in ("processor", "capability", "torch")} | {"threads": 1}
     about = {"machine": machine, "date": datetime.now(UTC).date().isoformat(), "command": "benchmarks/horizon.py"}
     write(RESULT, as_json({"ranking": ranking, "models": models, **about}) + "\n")
     draw(models, ranking)
-    print(*(called(when, numbers) for when, numbers in ranking.items()), sep="\n")
+    for task, moments in ranking.items():
+        print(*(called(task, when, numbers) for when, numbers in moments.items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -264,40 +264,47 @@ def depth_finding(depth: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
 def ranking(kept: Mapping[str, Any]) -> list[str]:
     """The section on what benchmarks/horizon.py measured."""
     models = kept["models"]
-    moments = list(next(iter(models.values()))["horizon"])
-    longest = max(int(lag) for model in models.values() for lag in model["accuracy"])
+    moments, tasks = list(next(iter(models.values()))["horizon"]), list(kept["ranking"])
+    longest = max(int(lag) for model in models.values() for of_task in model["accuracy"].values() for lag in of_task)
     lines = [
         "## Does the horizon tell what is learnt?",
         "",
-        "A model reads one of 8 symbols, then noise, and says at its last step which symbol it was. For lags from 4 to",
-        f"{longest} it is trained from scratch, 400 updates of 32 examples at each of two rates, until it fails: until",
-        "its accuracy on new examples is below 0.9. Its horizon, that of the gradient by the embedded input on random",
-        "letters, is set beside the lag at which it fails. Measured once, by `python benchmarks/horizon.py`; models,",
-        "task, threshold and the first row were chosen before, the other rows once it was seen. Rank correlations",
-        "(Spearman) with 95 % intervals over the choice of models:",
+        "A model reads symbols and answers at its last step. *Recall*: which of 8 symbols was the first, before all the",
+        "noise? *Adding*: what is the sum of two of the numbers, the first and another one that is marked? For lags from",
+        f"4 to {longest} it is trained from scratch, 400 and 800 updates of 32 examples at each of two rates, until it",
+        "fails: until its accuracy on new examples is below 0.9. Its horizon, that of the gradient by the embedded input",
+        "on random letters, is set beside the lag at which it fails. Measured once, by `python benchmarks/horizon.py`;",
+        "models, recall, threshold and the first row were chosen before, the other rows once it was seen, adding later.",
+        "Rank correlations (Spearman) with 95 % intervals over the choice of models:",
         "",
-        f"| horizon | models | threshold {SHARE:g} | 0.1 | 0.001 |",
-        "|---|---|---|---|---|",
+        f"| task | horizon | models | threshold {SHARE:g} | 0.1 | 0.001 |",
+        "|---|---|---|---|---|---|",
     ]
-    for when, value in kept["ranking"].items():
-        interval = f"{value['spearman']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
-        others = " | ".join(f"{other['spearman']:.2f}" for other in value["other_shares"].values())
-        lines.append(f"| {when} | {value['models']} | {interval} | {others} |")
+    for task, by_moment in kept["ranking"].items():
+        for when, value in by_moment.items():
+            interval = f"{value['spearman']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+            others = " | ".join(f"{other['spearman']:.2f}" for other in value["other_shares"].values())
+            lines.append(f"| {task} | {when} | {value['models']} | {interval} | {others} |")
     return [
         *lines,
         "",
         "Before training the mLSTM passes nothing on, since the last maps of its layers begin at zero, and has a",
-        "horizon of 1 though it learns every lag: that one model lowers the first row. One update mends it, and moves",
-        "the others little. Training stretches horizons: models that have learnt to recall over 4 steps have others,",
-        "often longer than the lag at which they fail. So look before training, or soon after its start.",
+        "horizon of 1 though it learns to recall at every lag: that one model lowers the first row. One update mends it,",
+        "and moves the others little. Training stretches horizons: models that have learnt to recall over 4 steps have",
+        "others, often longer than the lag at which they fail. So look before training, or soon after its start.",
+        "",
+        "Adding is ranked less well: gates that are nearly shut before training open while it lasts, since the second",
+        "number is near in many examples and teaches them, and with twice the updates a GRU whose horizon was 11 learns",
+        "128 steps. Recurrences without gates, convolutions and windows of attention cannot open, and fail soon after",
+        "their horizon.",
         "",
         "![Horizon and failure](vanishing_ranking.png)",
         "",
-        f"| model | {' | '.join(moments)} | first lag that is not learnt |",
-        f"|---|{'---|' * len(moments)}---|",
+        f"| model | {' | '.join(moments)} | {' | '.join(f'first lag not learnt: {task}' for task in tasks)} |",
+        f"|---|{'---|' * (len(moments) + len(tasks))}",
         *(
             f"| {name} | {' | '.join(_or_beyond(model['horizon'][when][str(SHARE)], 191) for when in moments)} | "
-            f"{_or_beyond(model['failure'], longest)} |"
+            f"{' | '.join(_or_beyond(model['failure'][task], longest) for task in tasks)} |"
             for name, model in models.items()
         ),
         "",
