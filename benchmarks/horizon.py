@@ -1,7 +1,7 @@
 """Does the memory horizon rank models as the lags do at which they fail to learn?
 
     python benchmarks/horizon.py              what docs/horizon.json lacks is measured; then the picture
-    python benchmarks/horizon.py --again      everything anew, about twenty minutes of one core
+    python benchmarks/horizon.py --again      everything anew, a quarter of an hour of one core
     python tools/vanishing.py --render        the page
 
 Horizon: what `ostinato probe gradients RECIPE` gives before training, on random letters: the lag from which on the
@@ -15,7 +15,7 @@ first lag at which its accuracy on 512 new examples is below 0.9 at both. Traini
 were 99 % right. Two tasks, both answered at the last step, `lag` steps after the first:
 
 - recall: the first symbol is one of 8, those behind it are noise out of 8 others; which was it?
-- adding: all symbols are numbers from 0 to 7, of which the first and one other, anywhere, are marked; what is their sum?
+- adding: all symbols are numbers from 0 to 7, of which the first and another one are marked; what is their sum?
 
 Spearman's rank correlation over the models, ties sharing their mean rank; its interval is that of 10,000 bootstrap
 samples of the models, its p the share of 100,000 permutations that reach it. A horizon or a lag that was not reached is
