@@ -39,7 +39,7 @@ Columns = dict[str, list[Any]]
 def read(folder: Path, split: str, columns: Sequence[str]) -> Columns:
     """The columns of a prepared split."""
     (path,) = folder.glob(f"{split}.*")
-    table = open_table(str(path), columns=columns, base=folder, data_root=(), where="--data")
+    table = open_table(str(path.absolute()), columns=columns, base=folder, data_root=(), where="--data")
     return {name: [cell for block in table.blocks() for cell in block.columns[name]] for name in columns}
 
 

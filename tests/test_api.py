@@ -76,7 +76,9 @@ def test_fit_predict_evaluate_save_and_load(fitted, tmp_path):
     answers = fitted.predict([{"de": "ein zwei"}, {"de": ""}])
     assert len(answers) == 2 and all(isinstance(one, str) for one in answers)
     report = fitted.evaluate(rows(10, seed=2)).to_json()
-    assert report["examples"] == 10 and {"value", "low", "high", "method"} == report["outputs"]["en"]["bleu"].keys()
+    assert (
+        report["examples"] == 10 and {"value", "low", "high", "method"} == report["outputs"]["en"]["exact_match"].keys()
+    )
     saved = fitted.save(tmp_path / "run")
     again = ostinato.load(saved)
     assert again.predict(["ein zwei", ""]) == answers
@@ -302,7 +304,7 @@ def test_an_interrupted_model_is_used_and_continued_to_the_same_bits(cache, caps
 
 def test_results_are_readable_in_a_notebook(fitted):
     report = fitted.evaluate(rows(10, seed=2))
-    assert repr(report).startswith("en  bleu  ") and "more metrics: report.outputs" in repr(report)
+    assert repr(report).startswith("en  exact_match  ") and "more metrics: report.outputs" in repr(report)
     page = report._repr_html_()
     assert "<td>en</td><td>chrf</td>" in page and "10 examples of" in page
     assert ">baseline</th>" in page and page.count("<table>") == page.count("</table>") >= 1

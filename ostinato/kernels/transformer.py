@@ -113,6 +113,7 @@ class LayersStep:
             and len(layers) <= MOST_LAYERS
             and self.inputs <= MOST_INPUTS
             and all(part.is_contiguous() for part in self.weights)
+            and len({(part.dtype, part.device) for part in self.weights}) == 1
         )
         if not self.fits:
             return
@@ -143,7 +144,7 @@ class LayersStep:
 
     def is_allowed(self, x: Tensor) -> bool:
         """Whether the library can compute the step of these rows."""
-        return self.fits and native_is_allowed([x, *self.weights])
+        return self.fits and native_is_allowed([x, self.weights[0]])
 
     def __call__(
         self,

@@ -18,9 +18,12 @@ from ostinato.errors import BundleError, ConfigError
 
 def test_evaluate_json_has_exactly_the_promised_shape(trained, cli):
     found = cli("evaluate", trained, "--json").json
-    assert list(found) == ["split", "examples", "outputs", "main"] and found["main"] == {"en": "bleu"}
+    assert list(found) == ["split", "examples", "outputs", "main"] and found["main"] == {"en": "exact_match"}
     (short, every) = (cli("evaluate", trained, *words).out.splitlines() for words in ((), ("--all",)))
-    assert short[0].startswith("en  bleu ") and short[-1] == f"{len(found['outputs']['en']) - 1} more metrics: --all"
+    assert (
+        short[0].startswith("en  exact_match ")
+        and short[-1] == f"{len(found['outputs']['en']) - 1} more metrics: --all"
+    )
     assert [line.split("  ")[1] for line in every[:-1]] == list(found["outputs"]["en"])
     assert (found["split"], found["examples"], list(found["outputs"])) == ("test", 10, ["en"])
     for one in found["outputs"]["en"].values():
