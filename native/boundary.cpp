@@ -285,9 +285,9 @@ int64_t check_offsets(const char* name, const int64_t* offsets, int64_t count) {
     return 0;
 }
 
-// A list of ranges, null ones left out.
-struct Ranges {
-    Range list[160];
+// A list of at most so many ranges, null ones left out.
+template <int MOST> struct Ranges {
+    Range list[MOST];
     int count = 0;
 
     void add(const char* name, const void* from, int64_t bytes) {
@@ -306,13 +306,13 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
     const int64_t item = first.is_double ? 8 : 4, B = first.B, N = first.N, H = first.H, width = gates_of(first.cell) * H, S = d.memory_offsets[d.num_examples];
     const CellFacts& facts = FACTS[first.cell];
     const bool has_c = facts.num_c, apart = facts.extra_product, fed_back = !d.feeding || d.fed_back;
-    Ranges written, read, others;
+    Ranges<160> written, read, others;
     for (int64_t l = 0; l < d.num_layers; l++) {
         const OstinatoScan& one = d.layers[l];
         const OstinatoGradients none{}, &g = backward ? d.layer_gradients[l] : none;
         const int64_t weight_x = width * (one.I + (l == 0 && fed_back ? d.F : 0)) * item;
         const bool gates_apart = g.d_gates != one.gates, extra_apart = !apart || g.d_extra != one.extra;
-        Ranges& kept = backward ? read : written;
+        auto& kept = backward ? read : written;
         kept.add("gates", gates_apart ? one.gates : nullptr, N * width * item);
         kept.add("extra", extra_apart ? one.extra : nullptr, N * facts.in_extra() * H * item);
         kept.add("hidden", one.hidden, N * H * item);
@@ -339,7 +339,7 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
         written.add("d_bias_n", g.d_bias_n, H * item);
         written.add("d_peepholes", g.d_peepholes, facts.peepholes * H * item);
     }
-    Ranges& kept = backward ? read : written;
+    auto& kept = backward ? read : written;
     kept.add("weights", d.weights, d.weight_offsets[B] * item);
     kept.add("queries", d.query_weight ? d.queries : nullptr, N * d.A * item);
     kept.add("contexts", d.contexts, N * d.M * item);
@@ -473,16 +473,6 @@ int64_t check_product(const OstinatoProduct& one, const Table* own) {
     return one.packed && check_packed({"packed", one.packed, own->product_packed(&one)}, one.packed_ready, written, 2, read, 3);
 }
 
-// A list of what one call touches, as long as it gets.
-template <int MOST> struct Touched {
-    Range list[MOST];
-    int count = 0;
-
-    void add(const char* name, const void* from, int64_t bytes) {
-        if (from) list[count++] = {name, from, bytes};
-    }
-};
-
 int64_t check_map(const char* name, const void* weight) { return weight ? 0 : fail("step: %s is missing", name); }
 
 int64_t check_look(const OstinatoStep& s, const OstinatoLook& look, int64_t S) {
@@ -516,8 +506,8 @@ int64_t check_step(const OstinatoStep& s, const Table* own) {
         if (s.examples[r] < 0 || s.examples[r] >= s.num_examples) return fail("step: example %lld of %lld", (long long)s.examples[r], (long long)s.num_examples);
     const int64_t item = s.is_double ? 8 : 4, square = s.H * s.H * item, row = s.H * item, first = (s.activation == STEP_SWIGLU ? 2 : 1) * s.F;
     const int64_t wide = (s.A + 2 * s.K) * s.D, rooms = s.R * s.K * s.capacity * s.D * item;
-    static thread_local Touched<2 + 3 * MAX_STEP_LAYERS * MAX_LOOKS> written;
-    static thread_local Touched<8 + MAX_STEP_LAYERS * (13 + 10 * MAX_LOOKS)> read, whole;
+    static thread_local Ranges<2 + 3 * MAX_STEP_LAYERS * MAX_LOOKS> written;
+    static thread_local Ranges<8 + MAX_STEP_LAYERS * (13 + 10 * MAX_LOOKS)> read, whole;
     written.count = read.count = whole.count = 0;
     written.add("out", s.out, s.R * row);
     read.add("x", s.x, s.R * row), read.add("cosines", s.cosines, s.D / 2 * item), read.add("sines", s.sines, s.D / 2 * item);

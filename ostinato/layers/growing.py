@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -209,13 +209,18 @@ class Stepper:
     """
 
     def __init__(self, stack: TransformerStack):
-        self.stack, self.layers = stack, [_Layer(layer) for layer in stack.layers]
+        self.stack = stack
         self.heads, self.width = stack.size // stack.head_size, stack.head_size
         self.sight = Sight(True, stack.window, stack.slopes)
         self.most = None if stack.window is None else stack.window - 1
         self.project = None if stack.project is None else _Map(stack.project)
         self.norm = None if stack.norm is None else _norm(stack.norm)
         self.rooms, self.native = _Rooms(), _native(stack)
+
+    @cached_property
+    def layers(self) -> list[_Layer]:
+        """As torch computes them, where the library does not."""
+        return [_Layer(layer) for layer in self.stack.layers]
 
     def __call__(
         self, x: Tensor, kept: Sequence[Tensor], count: Tensor, sources: Sequence[Read] = ()
