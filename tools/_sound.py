@@ -149,18 +149,40 @@ def _fsdd(root: Path) -> Iterator[tuple[str, str, int, bytes]]:
 
 
 def yes_no(root: Path) -> Tables:
-    """Eight words a recording: of the sorted names the last 29 to test, of the first 31 every fifth to valid."""
-    recordings = sorted(_recordings(root / "yes-no-speech" / "waves_yesno.zip"))
-    rows = [
-        (content, " ".join("yes" if sign == "1" else "no" for sign in name.removesuffix(".wav").split("_")))
-        for name, content in recordings
-    ]
-    sides = {
-        "train": [row for place, row in enumerate(rows[:31]) if place % 5 != 4],
-        "valid": rows[4:31:5],
-        "test": rows[31:],
-    }
-    return {side: (("clip:file", "words"), chosen) for side, chosen in sides.items()}
+    """Eight words a recording: of the sorted names the last 29 to test, of the first 31 every fifth to valid.
+
+    All of the first 31 begin with no, all of the others with yes. So that what a recording begins with says nothing,
+    training and valid also have parts of their recordings: four of each to training, to valid from each word on.
+    """
+    draw, sides = random.Random(SEED), defaultdict[str, list[Row]](list)
+    for place, (name, content) in enumerate(sorted(_recordings(root / "yes-no-speech" / "waves_yesno.zip"))):
+        words = ["yes" if sign == "1" else "no" for sign in name.removesuffix(".wav").split("_")]
+        side = "test" if place >= 31 else "valid" if place % 5 == 4 else "train"
+        sides[side].append((content, " ".join(words)))
+        if side == "test" or len(cuts := _pauses(samples := _samples(content))) != len(words) + 1:
+            continue
+        ends = range(len(words) + 1)
+        parts = (
+            [[first, ends[-1]] for first in ends[1:-1]] if side == "valid" else [draw.sample(ends, 2) for _ in range(4)]
+        )
+        for first, last in map(sorted, parts):
+            lead = samples[: draw.randrange(cuts[0])]
+            part = np.concatenate([lead, samples[cuts[first] : cuts[last]]])
+            sides[side].append((wav(part, RATE), " ".join(words[first:last])))
+    return {side: (("clip:file", "words"), rows) for side, rows in sides.items()}
+
+
+def _pauses(samples: np.ndarray) -> list[int]:
+    """The middles of the pauses of a recording, the silences at its ends among them.
+
+    A pause is at least 0.1 s in which the deviation over 0.05 s stays below 0.15 of what the loudest twentieth has.
+    """
+    hop = RATE // 100
+    powers = (samples[: len(samples) // hop * hop].reshape(-1, hop) ** 2).mean(1)
+    level = np.sqrt(np.convolve(powers, np.ones(5) / 5, "same"))
+    silent = level < 0.15 * np.quantile(level, 0.95)
+    edges = np.flatnonzero(np.diff(silent, prepend=False, append=False)).reshape(-1, 2)
+    return [int(first + last) // 2 * hop for first, last in edges if last - first >= 10]
 
 
 def _recordings(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -12,7 +12,7 @@ from ostinato.errors import ConfigError
 from ostinato.layers.augmentation import Augmentation
 from ostinato.layers.dropout import Dropout
 from ostinato.layers.pooling import largest, sum_up
-from ostinato.modalities.contract import Pixels
+from ostinato.modalities.contract import Pixels, Values
 from ostinato.registry import Count, NonNegative, Rate, Whole
 from ostinato.steps import Layout, Steps
 
@@ -21,7 +21,7 @@ NARROWEST = 16
 
 
 class CNN(Encoder):
-    """Reads a picture as a plane: each layer halves its sides and sees twice as far.
+    """Reads a picture, or steps of vectors, as a plane: each layer halves its sides and sees twice as far.
 
         h_1     = conv(x), 5 x 5, stride 2
         h_l     = block(h_{l-1}), stride 2              then blocks - 1 more of stride 1
@@ -35,12 +35,16 @@ class CNN(Encoder):
     zeros, at its own edge even where its company is wider, and no number is a mean over pictures: a picture is read as
     if it were alone. A grid also reads where each pixel lies, from -1 to 1 both ways: two more channels.
 
+    Vectors, such as the frames of a spectrum, are a plane of one channel: a column for each, its numbers from top to
+    bottom. A shape is then known wherever it lies, in time and among the numbers, as a sound is by a higher voice.
+
     In training pictures may be moved, mirrored, turned, stretched, slanted, bent and made lighter or darker, in another
     way in each epoch, all frames of a video alike: see `layers.augmentation`.
 
     Shapes:
-        pixels (T, height * channels) of T columns; T becomes T / 2^column_halvings, rounded up, times the rows of a
-        grid, height / 2^layers, rounded up; steps_size = summary_size = H, of points summary_size = 3 H
+        pixels (T, height * channels) of T columns, or values (T, height); T becomes T / 2^column_halvings, rounded up,
+        times the rows of a grid, height / 2^layers, rounded up; steps_size = summary_size = H, of points
+        summary_size = 3 H
 
     Args:
         hidden_size: H.
@@ -67,14 +71,14 @@ class CNN(Encoder):
         Levine, Finn, Darrell and Abbeel 2016, arXiv:1504.00702, section 5.2.
     """
 
-    takes = (Pixels,)
+    takes = (Pixels, Values)
     causal = False
     look_ahead = None
     variants = ({"hidden_size": 256}, {"blocks": 2}, {"shift": 2}, {"summary": "points"})
 
     def __init__(
         self,
-        spec: Pixels,
+        spec: Values,
         *,
         hidden_size: Count = 128,
         layers: Count = 3,
@@ -92,6 +96,8 @@ class CNN(Encoder):
         warp: NonNegative = 0.0,
     ):
         super().__init__()
+        if not isinstance(spec, Pixels):
+            spec = Pixels(spec.size, height=spec.size)
         if spec.width != 1:
             raise ConfigError(
                 "cnn: reads a picture, and this input has one at each step; take stacked, which reads each"

@@ -106,5 +106,15 @@ def test_what_cannot_be_is_refused(options, message):
 
 
 def test_an_encoder_of_pictures_refuses_a_series_and_names_those_that_read_it():
-    with pytest.raises(ConfigError, match="x: cnn does not read what an input of type series .*convolutional"):
-        _demand_reader("x", Series(encoder="cnn"), Values(3))
+    stacked = {"type": "stacked", "each": "cnn", "over": "recurrent"}
+    with pytest.raises(ConfigError, match="x: stacked does not read what an input of type series .*convolutional"):
+        _demand_reader("x", Series(encoder=stacked), Values(3))
+
+
+def test_vectors_are_read_as_a_plane_of_one_channel():
+    torch.manual_seed(0)
+    member = Member.of("encoders", "cnn", {"hidden_size": 6, "layers": 2})
+    of_vectors, of_pixels = member(Values(8)), member(Pixels(8, height=8))
+    of_pixels.load_state_dict(of_vectors.state_dict())
+    steps = Steps(torch.randn(9, 8, generator=torch.Generator().manual_seed(3)), Layout([4, 5]))
+    assert torch.equal(of_vectors.encode(steps).summary, of_pixels.encode(steps).summary)

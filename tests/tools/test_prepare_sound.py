@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 import types
+import wave
 import zipfile
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def test_yes_and_no_are_split_by_sorted_names(tmp_path, tool):
     assert list(tool.prepare("yes-no", tmp_path, tmp_path).values()) == [25, 6, 29]
     _, rows = manifest(tmp_path / "prepared-yes-no/test")
     assert rows[0][1] == " ".join("yes" if sign == "1" else "no" for sign in names[31].split("_"))
+
+
+def test_training_has_parts_of_recordings_cut_at_their_pauses(tmp_path, tool):
+    level, silence = {"0": 0.2, "1": 0.8}, np.zeros(2_000)
+    path, names = tmp_path / "yes-no-speech/waves_yesno.zip", list(itertools.product("01", repeat=6))[:60]
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        for signs in names:
+            words = [np.concatenate([np.full(1_600, level[sign]), silence]) for sign in signs]
+            archive.writestr(f"waves/{'_'.join(signs)}.wav", wav(np.concatenate([silence, *words])))
+    assert list(tool.prepare("yes-no", tmp_path, tmp_path).values()) == [25 * 5, 6 * 6, 29]
+    for folder in (tmp_path / "prepared-yes-no/train", tmp_path / "prepared-yes-no/valid"):
+        for file, words in manifest(folder)[1]:
+            with wave.open(str(folder / file)) as sound:
+                samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 2**15
+            begins = np.flatnonzero(np.diff(samples > 0.1, prepend=False))[::2]
+            assert [{0.2: "no", 0.8: "yes"}[round(float(samples[place]), 1)] for place in begins] == words.split()
 
 
 def test_an_utterance_is_scaled_by_itself_and_a_speaker_is_in_one_split(tmp_path, tool):
