@@ -26,6 +26,8 @@ class Attention(nn.Module, ABC):
 
     needs_previous: ClassVar[bool]
     """Whether the score reads the weights of the step before, so that steps cannot be computed all at once."""
+    reads_content: ClassVar[bool] = True
+    """Whether the score reads what the memory holds, so that a step is found by it, or the places of steps alone."""
     pair_size: int
     """Numbers held for each pair of query and step while scoring: 1 for a product of vectors, A where a vector is made
     of each pair. layers/attend.py cuts its work into pieces by it."""

@@ -8,6 +8,7 @@ import torch
 from ostinato.attentions.additive import Additive
 from ostinato.attentions.concat import Concat
 from ostinato.attentions.dot import Dot
+from ostinato.attentions.gaussian import Gaussian
 from ostinato.attentions.general import General
 from ostinato.attentions.location import Location
 from ostinato.attentions.scaled_dot import ScaledDot
@@ -68,6 +69,30 @@ def test_before_the_first_step_location_has_looked_nowhere():
     query, memory, previous = batch((5, 3), 2, 7, (4, 4))
     keys = a.prepare(memory.padded())
     torch.testing.assert_close(a.scores(query, keys, None), a.scores(query, keys, torch.zeros_like(previous)))
+
+
+def test_gaussian_is_gravess_equation():
+    a = Gaussian(5, 3, advance=0.3)
+
+    def equation(q, _, previous, step):
+        advance, width = a.forms.weight @ q + a.forms.bias
+        middle = (previous * torch.arange(4)).sum() + 0.3 * advance.exp()
+        return -((step - middle) ** 2) / (2 * (0.5 + width.exp()) ** 2)
+
+    check(a, equation, 2 * (5 + 1))
+
+
+def test_a_window_moves_by_small_steps_from_the_beginning_to_the_end_and_stays_there():
+    a, query = Gaussian(2, 3, advance=0.05), torch.zeros(1, 1, 2)
+    with torch.no_grad():
+        a.forms.bias.copy_(torch.tensor([0.0, -20.0]))
+    a.requires_grad_(requires_grad=False)
+    keys, weights, places = a.prepare(torch.zeros(1, 9, 3)), None, []
+    for _ in range(220):
+        weights = a.scores(query, keys, weights).softmax(2)
+        places.append(float((weights * torch.arange(9)).sum()))
+    assert all(before < after for before, after in zip(places[:100], places[1:101]))
+    assert places[99] == pytest.approx(5, abs=0.3) and places[-1] == pytest.approx(8, abs=0.25)
 
 
 def test_scaled_dot_is_vaswanis_equation():
