@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from ostinato.distributions.mixture import Mixture
     from ostinato.distributions.normal import Normal
-    from ostinato.encoders.contract import Bag, BagEncoder, Encoded, Encoder, Sizes, Source
+    from ostinato.encoders.contract import Bag, BagEncoder, Encoded, Encoder, OneStep, Sizes, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
         Adapted,

@@ -15,7 +15,7 @@ from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.kernels.products import linear
 from ostinato.kernels.watch import watching
 from ostinato.layers.attend import Memory
-from ostinato.layers.growing import Stepper, attend_few, bias_of
+from ostinato.layers.growing import Stepper, attend_few, bias_of, kept_by_name, named
 from ostinato.layers.ragged_attention import Groups, Sight, attend, weights_of
 from ostinato.layers.transformer import Activation, CrossAttention, Norm, Positions, TransformerStack
 from ostinato.registry import Count, Positive, Rate
@@ -139,7 +139,7 @@ class TransformerDecoder(Decoder):
             memory.append(beside)
         rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
         kept, count = self.stack.start(rows, next(self.parameters()))
-        values = _named(self.stack.parted(kept), count)
+        values = named(self.stack.parted(kept), count)
         return Decoding(tuple(memory), torch.arange(rows, device=kept.device), values)
 
     def run(self, encoded: Sequence[Encoded], steps: Steps, choose: Callable[[Tensor], Tensor] | None = None) -> Tensor:
@@ -155,7 +155,7 @@ class TransformerDecoder(Decoder):
             beside = state.memory[-1].index_select(0, state.rows.index_select(0, layout.rows))
         rate = self.attention_dropout if self.training else 0.0
         x = steps.with_values(self._embedded(steps.values, beside))
-        kept, count = self._kept(state)
+        kept, count = kept_by_name(state.values)
         sources = [
             _Kept(entry, state.rows, layout, len(self.stack.layers), rate)
             for entry in state.memory[: len(self.attended)]
@@ -166,26 +166,25 @@ class TransformerDecoder(Decoder):
             earlier = state.attention or [torch.zeros_like(part) for part in weights]
             ended = (layout.lengths == 0).to(state.rows.device).unsqueeze(1)
             weights = [torch.where(ended, old, part) for old, part in zip(earlier, weights, strict=True)]
-        values = _named(self.stack.parted(joined), count)
+        values = named(self.stack.parted(joined), count)
         return self._read_out(read.values), replace(state, values=values, attention=tuple(weights))
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        count = state.values["count"]
-        fits = self.stack.window is None or bool((count == count[:1]).all())
-        if self.training or torch.is_grad_enabled() or watching() is not None or not fits or not len(symbols):
+        watched = self.training or torch.is_grad_enabled() or watching() is not None
+        stepper = None if watched else self._stepper(state)
+        if stepper is None or not len(symbols) or not stepper.takes(state.values["count"]):
             return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
         beside = None if self.beside is None else state.memory[-1].index_select(0, state.rows)
-        stepper = state.packed.get("layers")
-        if stepper is None:
-            stepper = state.packed["layers"] = Stepper(self.stack)
         beams = [_Beams(entry, state.rows, stepper.heads) for entry in state.memory[: len(self.attended)]]
-        x, *after = stepper(self._embedded(symbols, beside), *self._kept(state), beams)
+        x, *after = stepper(self._embedded(symbols, beside), *kept_by_name(state.values), beams)
         weights = tuple(source.weights for source in beams)
-        return self._read_out(x), replace(state, values=_named(*after), attention=weights)
+        return self._read_out(x), replace(state, values=named(*after), attention=weights)
 
-    def _kept(self, state: Decoding) -> tuple[list[Tensor], Tensor]:
-        values = state.values
-        return [values[f"kept {number}"] for number in range(2 * len(self.stack.layers))], values["count"]
+    def _stepper(self, state: Decoding) -> Stepper:
+        """Made at the first step of a generation."""
+        if "layers" not in state.packed:
+            state.packed["layers"] = Stepper(self.stack)
+        return state.packed["layers"]
 
     def _beside(self, encoded: Sequence[Encoded]) -> Tensor | None:
         if self.beside is None:
@@ -209,10 +208,6 @@ class _Packed:
 
     def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
         return self.groups.attend(query, *cross.read(self.source), self.dropout, by=cross, source=self.at)
-
-
-def _named(kept: Sequence[Tensor], count: Tensor) -> dict[str, Tensor]:
-    return {f"kept {number}": part for number, part in enumerate(kept)} | {"count": count}
 
 
 class _Kept:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,17 @@ class Sizes(NamedTuple):
     summary: int | None
     state: tuple[int, ...] = ()
     counted: bool = False
+
+
+class OneStep(Protocol):
+    """Reads a single step of each row, (R, ...), from what a generation keeps, with less ado than `Encoder.encode`: no
+    gradient, no dropout, nobody who watches. It gives the features (R, steps_size) and what is kept afterwards."""
+
+    def takes(self, kept: Mapping[str, Tensor]) -> bool:
+        """Whether it can go on from this."""
+        ...
+
+    def __call__(self, steps: Tensor, kept: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]: ...
 
 
 class Encoder(nn.Module, ABC):
@@ -149,6 +160,17 @@ class Encoder(nn.Module, ABC):
             owners: (B,) the number of the example that each is a part of, rising.
         """
         return self.encode(steps)
+
+    def kept(self, state: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """A state as a generation keeps it, by name, each (R, ...); `resumed` gives it back."""
+        return {f"state.{number}": part for number, part in enumerate(state)}
+
+    def resumed(self, kept: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return tuple(kept[f"state.{number}"] for number in range(len(kept)))
+
+    def one_step(self) -> OneStep | None:
+        """What reads a single step of each row in place of `encode`, made once per generation; None: nothing does."""
+        return None
 
     def layers(self) -> Sequence[Iterable[nn.Module]]:
         """The modules of each layer above the embedding, from the bottom up, for rates and unfreezing by layer; what is

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor, nn
 
-from ostinato.encoders.contract import Encoded, Encoder
+from ostinato.encoders.contract import Encoded, Encoder, OneStep
 from ostinato.layers.embedding import Embedding, Kind
+from ostinato.layers.growing import Stepper, kept_by_name, named
 from ostinato.layers.pooling import sum_up
 from ostinato.layers.transformer import BLOCKS, Activation, Norm, Positions, TransformerStack
 from ostinato.modalities.contract import Spec
 from ostinato.registry import Count, Positive, Rate
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 
 class Transformer(Encoder):
@@ -146,6 +148,33 @@ class Transformer(Encoder):
         summary, _ = sum_up(self.kind, read, before)
         return Encoded(read, summary, after and (*after, summary))
 
+    def kept(self, state: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        return {**named(self.stack.parted(state[0]), state[1]), "summary": state[2]}
+
+    def resumed(self, kept: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        parts, count = kept_by_name(kept)
+        return self.stack.together(parts), count, kept["summary"]
+
+    def one_step(self) -> OneStep:
+        return _OneStep(self)
+
     def layers(self) -> list[list[nn.Module]]:
         *lower, top = self.stack.layers
         return [*([layer] for layer in lower), [top] if self.stack.norm is None else [top, self.stack.norm]]
+
+
+class _OneStep:
+    """The layers by `Stepper`."""
+
+    def __init__(self, encoder: Transformer):
+        self.encoder, self.layers = encoder, Stepper(encoder.stack)
+
+    def takes(self, kept: Mapping[str, Tensor]) -> bool:
+        return self.layers.takes(kept["count"])
+
+    def __call__(self, steps: Tensor, kept: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        read, layout = self.encoder, Layout.equal(len(steps), 1, steps.device)
+        parts, count = kept_by_name(kept)
+        x, *after = self.layers(read.embedding(Steps(steps, layout)).values, parts, count)
+        summary, _ = sum_up(read.kind, Steps(x, layout), (kept["summary"], count.to(x)))
+        return x, {**named(*after), "summary": summary}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
@@ -198,6 +198,17 @@ class _Rooms:
         )
 
 
+def named(kept: Sequence[Tensor], count: Tensor) -> dict[str, Tensor]:
+    """Keys and values and the count of steps as a generation keeps them, by name."""
+    return {**{f"kept {number}": part for number, part in enumerate(kept)}, "count": count}
+
+
+def kept_by_name(values: Mapping[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+    """The keys and values and the count in what a generation keeps."""
+    parts = sum(name.startswith("kept ") for name in values)
+    return [values[f"kept {number}"] for number in range(parts)], values["count"]
+
+
 class Stepper:
     """The layers of a causal `TransformerStack` for one step of each row, without a gradient and without dropout.
 
@@ -216,6 +227,10 @@ class Stepper:
         self.project = None if stack.project is None else _Map(stack.project)
         self.norm = None if stack.norm is None else _norm(stack.norm)
         self.rooms, self.native = _Rooms(), _native(stack)
+
+    def takes(self, count: Tensor) -> bool:
+        """Whether it can go on from rows (R, 1) that have read so many steps: with a window, from equally many."""
+        return self.most is None or bool((count == count[:1]).all())
 
     @cached_property
     def layers(self) -> list[_Layer]:

@@ -16,8 +16,9 @@ from torch import Tensor
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.distributions.contract import Distribution
-from ostinato.encoders.contract import Encoded, Encoder
+from ostinato.encoders.contract import Encoded, Encoder, OneStep
 from ostinato.heads.contract import Adapted, Generator, NextHead, Scored
+from ostinato.kernels.watch import watching
 from ostinato.modalities.contract import Modality
 from ostinato.steps import Layout, Steps
 
@@ -27,6 +28,8 @@ end."""
 PART = 4096
 """Steps of a sequence that are scored at a time. A row of a million through an LSTM of 128 on one core: 47 s and 0.4
 GB; at once 55 s and 3.1 GB."""
+ONE_STEP = "one step"
+"""The name of what reads a single step of each row, among what a generation keeps by reference."""
 PROGRESS = "resumed"
 """The name of the value in a state: the example of each hypothesis, and how many characters of its text it has
 generated again."""
@@ -54,25 +57,44 @@ class Continuation(Generator):
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         """One hypothesis per example; the first of `encoded` is the prompt, from whose state it continues."""
         first, *others = encoded
-        values = {f"state.{k}": part for k, part in enumerate(first.state)}
+        values = self.encoder.kept(first.state)
         rows = torch.arange(len(first.steps.layout), device=first.steps.values.device)
         return Decoding(tuple(other.summary for other in others), rows, values)
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
-        beside = None
-        if state.memory:
-            rows = state.rows.index_select(0, steps.layout.rows)
-            beside = torch.cat([summary.index_select(0, rows) for summary in state.memory], 1)
+        beside = self._beside(state, steps.layout.rows)
         if not steps.layout.total:
             nothing = next(self.head.parameters()).new_zeros(0, self.encoder.steps_size)
             return self.head.predict_next(nothing, beside, state.packed), state
-        read = self.encoder.encode(steps, tuple(state.values[f"state.{k}"] for k in range(len(state.values))))
-        after = {f"state.{k}": part for k, part in enumerate(read.state)}
+        read = self.encoder.encode(steps, self.encoder.resumed(state.values))
         distribution = self.head.predict_next(read.steps.values, beside, state.packed)
-        return distribution, Decoding(state.memory, state.rows, after, (), state.packed)
+        return distribution, self._after(state, self.encoder.kept(read.state))
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
-        return self.extend(Steps(steps, Layout.equal(len(steps), 1, steps.device)), state)
+        watched = self.encoder.training or torch.is_grad_enabled() or watching() is not None
+        read = None if watched else self._one_step(state)
+        if read is None or not len(steps) or not read.takes(state.values):
+            return self.extend(Steps(steps, Layout.equal(len(steps), 1, steps.device)), state)
+        features, kept = read(steps, state.values)
+        return self.head.predict_next(features, self._beside(state), state.packed), self._after(state, kept)
+
+    def _one_step(self, state: Decoding) -> OneStep | None:
+        """Made at the first step of a generation."""
+        if ONE_STEP not in state.packed:
+            state.packed[ONE_STEP] = self.encoder.one_step()
+        return state.packed[ONE_STEP]
+
+    @staticmethod
+    def _beside(state: Decoding, steps: Tensor | None = None) -> Tensor | None:
+        """The summaries of the other inputs, beside steps of these hypotheses or, without `steps`, one of each."""
+        if not state.memory:
+            return None
+        rows = state.rows if steps is None else state.rows.index_select(0, steps)
+        return torch.cat([summary.index_select(0, rows) for summary in state.memory], 1)
+
+    @staticmethod
+    def _after(state: Decoding, kept: dict[str, Tensor]) -> Decoding:
+        return Decoding(state.memory, state.rows, kept, (), state.packed)
 
 
 def score(encoder: Encoder, head: NextHead, prompt: Steps, others: Sequence[Encoded], targets: Steps) -> Scored:

@@ -16,7 +16,7 @@ from ostinato.heads.autoregressive import Autoregressive
 from ostinato.modalities.contract import Symbols
 from ostinato.model import continuation
 from ostinato.model.batch import Batch
-from ostinato.model.continuation import Pieces, Resuming, pieces_of
+from ostinato.model.continuation import Continuation, Pieces, Resuming, pieces_of
 from ostinato.model.graph import Graph
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import read as recipe_read
@@ -108,6 +108,43 @@ def test_a_score_in_parts_is_that_of_whole_sequences(encoder, part, monkeypatch)
         torch.testing.assert_close(found.by_step.values, whole.by_step.values, rtol=1e-5, atol=1e-5)
         assert torch.equal(found.num_right, whole.num_right) and torch.equal(found.num_targets, whole.num_targets)
         assert found.by_step.layout == whole.by_step.layout
+
+
+TRANSFORMERS = [
+    {},
+    {"block": "vaswani2017"},
+    {"summary": "mean"},
+    {"summary": "max", "heads": 2, "kv_heads": 1},
+    {"positions": "alibi"},
+    {"positions": "learned"},
+    {"window": 3},
+]
+
+
+@pytest.mark.parametrize("options", TRANSFORMERS, ids=str)
+@pytest.mark.parametrize("lengths", [(5, 5, 5), (4, 2, 7)], ids=str)
+@torch.no_grad()
+def test_single_steps_of_a_transformer_go_on_as_whole_pieces_do(options, lengths, monkeypatch):
+    encoder = {"type": "transformer", "hidden_size": 32, "layers": 2, "bidirectional": False, **options}
+    model = graph(encoder={"embedding_size": None, **encoder}, inputs=STYLE)
+    reader, head = model.encoder("text"), model.heads["on"]
+    for part in reader.parameters():
+        part.normal_(std=0.2)
+    other = model.encoder("style").encode(Steps(torch.arange(6) % 2 + 3, Layout([2] * 3)))
+    generator = Continuation(reader, head)
+    start = generator.start([reader.encode(drawn(lengths=lengths)), other])
+    steps, stepwise = drawn(1, (6, 6, 6)), start
+    result, whole = generator.extend(steps, start)
+    encoded = []
+    encode = reader.encode
+    monkeypatch.setattr(reader, "encode", lambda *given: encoded.append(1) or encode(*given))
+    for place in range(6):
+        said, stepwise = generator.step(steps.values.view(3, 6)[:, place], stepwise)
+        expected = result.log_probabilities.view(3, 6, -1)[:, place]
+        torch.testing.assert_close(said.log_probabilities, expected, rtol=1e-4, atol=1e-5)
+    assert bool(encoded) == ("window" in options and len(set(lengths)) > 1)
+    for name, value in whole.values.items():
+        torch.testing.assert_close(stepwise.values[name], value, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
