@@ -249,8 +249,9 @@ class Model:
         predictions = list(api.predict(run, rows=rows, n_best=n_best, stop=stop, sets=sets, seed=seed))
         if as_frame or (as_frame is None and n_best is None and is_data_frame(rows)):
             records = list(prediction_table.records(run, predictions, cells=False))
-            names = records[0] if records else ()
-            return frame_like(rows, {name: [record[name] for record in records] for name in names})
+            shown = records or [prediction_table.like(run)]
+            frame = frame_like(rows, {name: [record[name] for record in shown] for name in shown[0]})
+            return frame.head(len(records))
         if n_best is not None:
             answers = [dict(prediction.outputs) for prediction in predictions]
         else:

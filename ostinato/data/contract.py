@@ -121,6 +121,8 @@ class Source(ABC):
     """What was done with it that the user did not ask for."""
     advice: str = ""
     """What to do where it lacks a column."""
+    no_rows: str = ""
+    """Of a source that has columns and no rows: its refusal where rows are needed."""
     csv_dialect: Dialect = PLAIN
     """How csv has to be written to be like it: the signs between fields and before decimals."""
 

@@ -151,7 +151,7 @@ class Delimited(FileSource):
         demand_distinct(self.columns, f"{self.title} line 1: the header names column")
         if next(self._records(GLANCE_BYTES), None) is None:
             header = ", ".join(self.columns)
-            raise DataError(f"{self.title} has a header ({header}) and no rows; give a file with at least one row")
+            self.no_rows = f"{self.title} has a header ({header}) and no rows; give a file with at least one row"
 
     def _blocks(self, size: int, cut: Callable[[bytes, int], int]) -> Iterator[tuple[bytes, int]]:
         encoding = self.dialect.encoding
@@ -367,7 +367,7 @@ class Parquet(FileSource):
         self.columns = tuple(schema)
         self.lists = [column for column, kind in schema.items() if isinstance(kind, (polars.List, polars.Array))]
         if not self.num_rows:
-            raise DataError(f"{self.title} has no rows in it; give a file with at least one row")
+            self.no_rows = f"{self.title} has no rows in it; give a file with at least one row"
 
     @functools.cached_property
     def num_rows(self) -> int:

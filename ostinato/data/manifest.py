@@ -63,7 +63,7 @@ class Manifest(Source):
         self.names = names
         self.each = each
         self.table, self.folder, self.where, self.text_ending = table, folder.resolve(), where, text_ending
-        self.encoding, self.notes = encoding, table.notes
+        self.encoding, self.notes, self.no_rows = encoding, table.notes, table.no_rows
         self.columns = tuple(column.removesuffix(MARK) for column in table.columns)
         self.name = table.name
         for column in self.columns:

@@ -108,7 +108,7 @@ class Memory(Source):
         self.columns = tuple(columns)
         demand_distinct(self.columns, f"{self.name} has column")
         if not self.num_rows:
-            raise DataError(f"{self.name} has no rows; give at least one row")
+            self.no_rows = f"{self.name} has no rows; give at least one row"
 
     def _keys(self, rows: Sequence[Any]) -> list[str]:
         keys: dict[str, None] = {}

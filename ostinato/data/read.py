@@ -243,6 +243,7 @@ def open_table(
     data_root: Roots,
     where: str,
     dialect: Dialect = PLAIN,
+    empty: bool = False,
 ) -> Table:
     """A table from whatever names or holds its rows; of the files only the first rows are read.
 
@@ -259,11 +260,15 @@ def open_table(
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
         where: the path in the recipe, for messages.
         dialect: how files of text are written.
+        empty: whether it may have columns and no rows.
 
     Errors:
         DataError: a file is missing, empty, of no known form, or lacks a column.
     """
     sources = _Opener(columns, base, data_root, where, dialect).sources(as_columns(source))
+    for part in sources:
+        if part.no_rows and not empty:
+            raise DataError(part.no_rows)
     wanted = tuple(dict.fromkeys(columns if columns is not None else sources[0].columns))
     for part in sources:
         for column in wanted:

@@ -44,7 +44,7 @@ class Sheet(FileSource):
         self.columns = tuple(self.frame.columns)
         demand_distinct(filter(None, header.row(0) if header.height else ()), f"{self.title}: the sheet names column")
         if not self.frame.height:
-            raise DataError(f"{self.title} has no rows below its first; give a sheet with at least one row")
+            self.no_rows = f"{self.title} has no rows below its first; give a sheet with at least one row"
         if others:
             self.notes = (f"{self.title}: the sheet '{sheet}' is read, and not {', '.join(others)}",)
 

@@ -8,6 +8,7 @@ import importlib.util
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,11 +25,18 @@ SHEET_ROWS, CELL_LETTERS = (1 << 20) - 1, (1 << 15) - 1
 """What a sheet of a workbook holds below its header, and each of its cells."""
 Record = Mapping[str, Any]
 """The cells of a row by column."""
-Writer = Callable[[Path, Iterator[Record], Dialect], int]
-"""Writes rows into a file and returns how many; csv by the dialect."""
+Writer = Callable[[Path, Iterator[Record], Dialect, Record], int]
+"""Writes rows into a file and returns how many; csv by the dialect; where there are none, the columns of a row like
+them."""
 
 
-def write_table(path: Path, records: Iterable[Record], where: str = "--output", csv_dialect: Dialect = PLAIN) -> int:
+def write_table(
+    path: Path,
+    records: Iterable[Record],
+    where: str = "--output",
+    csv_dialect: Dialect = PLAIN,
+    like: Record = MappingProxyType({}),
+) -> int:
     """Writes rows of the same columns into a new file, or over an old one; returns how many.
 
     Csv holds texts as they are, quoted where needed, and lists as JSON; jsonl and parquet hold typed values; xlsx too,
@@ -39,6 +47,7 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output", 
         records: the rows, read once.
         where: the option or argument that named the file.
         csv_dialect: the signs between the fields of csv and before decimals; a comma and a point where it names none.
+        like: a row like those of which there may be none: its columns, their types.
 
     Errors:
         ConfigError: the ending is none of a table.
@@ -48,7 +57,7 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output", 
     if writer is None:
         raise ConfigError(f"{where} {path}: the ending is that of a text, not of a table; give {', '.join(WRITERS)}")
     with files.replacing(path) as temporary:
-        count = writer(temporary, iter(records), csv_dialect)
+        count = writer(temporary, iter(records), csv_dialect, like)
         files.sync(temporary)
     return count
 
@@ -102,7 +111,7 @@ def _field(value: Any) -> Any:
     return files.as_json(value) if isinstance(value, (list, dict)) else value
 
 
-def _delimited(path: Path, records: Iterator[Record], dialect: Dialect) -> int:
+def _delimited(path: Path, records: Iterator[Record], dialect: Dialect, like: Record) -> int:
     def field(value: Any) -> Any:
         value = _field(value)
         if isinstance(value, bool):  # as a label of such rows is written
@@ -116,10 +125,12 @@ def _delimited(path: Path, records: Iterator[Record], dialect: Dialect) -> int:
             if count == 1:
                 lines.writerow(record)
             lines.writerow(map(field, record.values()))
+        if not count and like:
+            lines.writerow(like)
     return count
 
 
-def _json_lines(path: Path, records: Iterator[Record], _: Dialect) -> int:
+def _json_lines(path: Path, records: Iterator[Record], _: Dialect, __: Record) -> int:
     count = 0
     with open(path, "w", encoding="utf-8") as file:
         for count, record in enumerate(records, 1):  # noqa: B007
@@ -127,14 +138,14 @@ def _json_lines(path: Path, records: Iterator[Record], _: Dialect) -> int:
     return count
 
 
-def _parquet(path: Path, records: Iterator[Record], _: Dialect) -> int:
-    frame = _frame(records)
+def _parquet(path: Path, records: Iterator[Record], _: Dialect, like: Record) -> int:
+    frame = _frame(records, like)
     frame.write_parquet(path)
     return frame.height
 
 
-def _sheet(path: Path, records: Iterator[Record], _: Dialect) -> int:
-    frame = _frame({name: _field(value) for name, value in record.items()} for record in records)
+def _sheet(path: Path, records: Iterator[Record], _: Dialect, like: Record) -> int:
+    frame = _frame(({name: _field(value) for name, value in record.items()} for record in records), like)
     longest = max((len(cell) for row in frame.rows() for cell in row if isinstance(cell, str)), default=0)
     if frame.height > SHEET_ROWS or longest > CELL_LETTERS:
         raise DataError(
@@ -147,12 +158,13 @@ def _sheet(path: Path, records: Iterator[Record], _: Dialect) -> int:
     return frame.height
 
 
-def _frame(records: Iterator[Record]) -> polars.DataFrame:
+def _frame(records: Iterator[Record], like: Record) -> polars.DataFrame:
     import polars
 
     rows = list(records)
-    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    return polars.DataFrame({name: _typed(cells) for name, cells in columns.items()})
+    shown = rows or [like]
+    columns = {name: [row[name] for row in shown] for name in shown[0]}
+    return polars.DataFrame({name: _typed(cells) for name, cells in columns.items()}).head(len(rows))
 
 
 def _typed(cells: list[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from ostinato import files
 from ostinato.data.contract import PLAIN
 from ostinato.data.write import told, write_table
 from ostinato.run import prediction_table
+from ostinato.run import rows as row_sources
 from ostinato.run.predictions import Prediction
-from ostinato.run.rows import csv_dialect
 from ostinato.run.run import Run
 
 
@@ -40,8 +41,11 @@ def write_predictions(
     """
     is_csv = file.suffix.lower() == ".csv"
     records = prediction_table.records(run, predictions, probabilities=probabilities, fields=is_csv)
-    dialect = csv_dialect(run, source) if is_csv else PLAIN
-    return told(file, write_table(file, records, csv_dialect=dialect), dialect, source or "")
+    dialect = row_sources.csv_dialect(run, source) if is_csv else PLAIN
+    first = next(records, None)
+    like = first or prediction_table.like(run, row_sources.columns_read(run, source), probabilities=probabilities)
+    count = write_table(file, records if first is None else chain([first], records), csv_dialect=dialect, like=like)
+    return told(file, count, dialect, source or "")
 
 
 def pictured(run: Run, file: Path) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ostinato import alignments
 from ostinato.errors import DataError
+from ostinato.modalities.contract import Symbols
 from ostinato.recipe import columns as recipe_columns
+from ostinato.run.entities import labelled
 from ostinato.run.predict import Answer, labels_of
 from ostinato.run.predictions import Prediction
 from ostinato.run.run import Run
@@ -61,6 +65,33 @@ def records(
                 " it out"
             )
         yield {**given, **columns}
+
+
+def like(run: Run, read: Iterable[str] = (), *, probabilities: bool = False) -> dict[str, Any]:
+    """A row as `records` gives it, of a table that has none: a cell of the type of each column, None where only rows
+    would tell.
+
+    Args:
+        run: that would have predicted; no forecast, whose series are never without steps.
+        read: the columns of what was read.
+        probabilities: whether every label has a column.
+    """
+    columns: dict[str, Any] = dict.fromkeys(read)
+    for output in run.outputs:
+        modality, labels = run.modalities[f"outputs.{output}"], labels_of(run, output)
+        answer = Answer(0.0 if modality.numeric else None, "", 0.0, 0.0)
+        if isinstance(modality.spec, Symbols):
+            answer = replace(answer, value=modality.decode(np.zeros((0, *modality.spec.stored[1]), dtype=np.int64)))
+        if labels:
+            value = [labels[0]] if modality.spec.multilabel else labels[0]
+            answer = replace(answer, value=value, probabilities=dict.fromkeys(labels, 0.0))
+        if (settings := labelled(run).get(output)) is not None:
+            source = alignments.of(settings).source(settings, run.inputs)
+            words, spans = run.modalities[f"inputs.{source}"].words_of([]), modality.spans_of([])
+            answer = replace(answer, value=[], words=None if words is None else [])
+            answer = replace(answer, entities=None if words is None or spans is None else [])
+        columns |= {f"{output}_{name}": cell for name, cell in _cells(run, output, answer, probabilities, False)}
+    return columns
 
 
 def _cells(run: Run, output: str, answer: Answer, probabilities: bool, fields: bool) -> Iterator[tuple[str, Any]]:

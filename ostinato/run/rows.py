@@ -401,12 +401,18 @@ def csv_dialect(run: Run, source: str | None) -> Dialect:
     return PLAIN if table is None else table.csv_dialect
 
 
+def columns_read(run: Run, source: str | None) -> tuple[str, ...]:
+    """All columns of a table; where lines of text are given, that of the input."""
+    table = _table(run, source)
+    return tuple(dict.fromkeys(_columns(_places(run, outputs=False)))) if table is None else table.columns
+
+
 def _table(run: Run, source: str | None) -> Table | None:
     """A table with all its columns; None where lines of text are given."""
     if source is None or source == "-" or not is_table(source):
         return None
     opened = partial(open_table, source, base=Path.cwd(), data_root=(), where="--input", dialect=_dialect(run))
-    return opened(columns=None)
+    return opened(columns=None, empty=True)
 
 
 class _Unsplit(NamedTuple):
@@ -437,7 +443,9 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     dialect = _dialect(run)
     # What is continued in passages is asked about line by line.
     dialect = dialect if dialect.passage is None else dialect._replace(rows=None, passage=None)
-    opened = partial(open_table, source, base=base, data_root=(), where=where, dialect=dialect)
+    # A filter that leaves no rows asks for no answers; what reads outputs too measures, and needs some.
+    empty = not any(place.startswith("outputs.") for place in places)
+    opened = partial(open_table, source, base=base, data_root=(), where=where, dialect=dialect, empty=empty)
     table = opened(columns=wanted)
     readers = _readers(run, places)
     values = [table.values(column, readers[place]) for place, column in columns.items()]

@@ -326,3 +326,59 @@ def test_tables_hold_labels_of_the_type_that_training_had(tmp_path, cli, labels,
 def test_what_a_forecast_read_is_shown_as_numbers():
     read = Prediction({"y": np.array([1.5, np.nan]), "tags": ["a", "b"]}, {})
     assert _excerpt(HeldOut(0, "t.csv:2", read, {})) == "1.5 nan a b"
+
+
+EMPTY = {
+    ".csv": "text,stars\n",
+    ".tsv": "text\tstars\n",
+    ".semicolon.csv": "text;stars\n",
+}
+
+
+@pytest.mark.parametrize("ending", [*EMPTY, ".parquet", ".xlsx"])
+def test_a_table_without_rows_gives_its_columns_and_those_of_the_answers(labels, tmp_path, cli, ending):
+    source = tmp_path / f"in{ending}"
+    if ending in EMPTY:
+        source.write_text(EMPTY[ending])
+    else:
+        frame = polars.DataFrame({"text": [], "stars": []}, schema={"text": polars.String, "stars": polars.Int64})
+        frame.write_parquet(source) if ending == ".parquet" else frame.write_excel(source)
+    columns = ["text", "stars", "label_predicted", "label_probability", "label_probability_bad"]
+    columns.append("label_probability_good")
+    for name in ("o.csv", "o.jsonl", "o.parquet", "o.xlsx"):
+        done = cli("predict", labels, source, "--output", tmp_path / name, "--probabilities")
+        assert f"{name}: 0 rows" in done.err
+    sign = ";" if "semicolon" in ending else ","
+    assert (tmp_path / "o.csv").read_text() == sign.join(columns) + "\n"
+    assert (tmp_path / "o.jsonl").read_text() == ""
+    written = polars.read_parquet(tmp_path / "o.parquet")
+    assert written.columns == columns and written.height == 0
+    assert written.schema["label_predicted"] == polars.String
+    assert written.schema["label_probability"] == polars.Float64
+    assert polars.read_excel(tmp_path / "o.xlsx").columns == columns
+
+
+def test_frames_without_rows_give_frames_of_the_same_columns(labels):
+    model = ostinato.load(labels, device="cpu")
+    full = pandas.DataFrame({"text": REVIEWS})
+    for frame in (full, polars.DataFrame({"text": REVIEWS})):
+        for ask in (model.predict, model.predict_proba):
+            some, none = ask(frame), ask(frame.head(0))
+            assert len(none) == 0 and list(none.columns) == list(some.columns)
+            assert list(none.dtypes) == list(some.dtypes)
+    assert list(model.predict([], as_frame=True).columns) == list(model.predict(full).columns)
+    assert model.predict(full.head(0), as_frame=False) == []
+
+
+def test_what_measures_still_needs_rows(labels, tmp_path, refused):
+    (tmp_path / "in.csv").write_text("text,label\n")
+    refused("evaluate", labels, "--data", tmp_path / "in.csv", says=["and no rows; give a file with"])
+
+
+def test_tagged_words_without_rows_give_all_columns(tagged, tmp_path, cli):
+    (tmp_path / "none.csv").write_text("words,id\n")
+    (tmp_path / "one.csv").write_text("words,id\nein Bo,1\n")
+    for name in ("none", "one"):
+        cli("predict", tagged, tmp_path / f"{name}.csv", "--output", tmp_path / f"{name}.o.csv")
+    none, some = ((tmp_path / f"{name}.o.csv").read_text().splitlines() for name in ("none", "one"))
+    assert none == some[:1]
