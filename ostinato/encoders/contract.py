@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.encoders._keys import UNUSED
+from ostinato.kernels.watch import changed, changing
 from ostinato.modalities.contract import Choices, Labels, Symbols, Values
 from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
@@ -234,9 +235,22 @@ class BagEncoder(Encoder):
     def bag(self, steps: Steps) -> Bag:
         """The features of a batch."""
 
+    def by_step(self, steps: Steps) -> Tensor | None:
+        """(N, summary_size) what each step adds to the summary, whose sum over a row is summary - b; None: features are
+        not made of steps that could share them."""
+        return None
+
+    def blank(self) -> Tensor:
+        """(summary_size,) what a step adds that tells nothing."""
+        return torch.zeros_like(self.bias)
+
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None:
             raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
+        if changing() and (parts := self.by_step(steps)) is not None:
+            empty = parts.new_zeros(len(steps.layout), len(self.bias))
+            sums = empty.index_add(0, steps.layout.rows, changed(self, parts, steps.layout)) + self.bias
+            return Encoded(None, sums, None)
         bag = self.bag(steps)
         values = self.table.index_select(0, bag.numbers) * bag.weights.unsqueeze(1)
         empty = values.new_zeros(self.rows_of(steps.layout), len(self.bias))

@@ -116,6 +116,25 @@ class Ngrams(BagEncoder):
         ]
         return Bag(*(torch.cat(parts) for parts in zip(*kinds)))
 
+    def by_step(self, steps: Steps) -> Tensor:
+        """What an n-gram adds is shared by its n[f] occurrences alike, and that of an occurrence by the steps it is of:
+
+        c[t] = sum over f, and over occurrences of f that have step t, of x[f] E[f] / (n[f] steps of the occurrence)
+        """
+        added = self.table.new_zeros(steps.layout.total + 1, len(self.bias), dtype=torch.float64)
+        before = 0
+        for _, piece in _pieces(steps):
+            for ngrams in self._ngrams(piece):
+                known, numbers = looked_up(self.keys, ngrams.keys)
+                pairs = ngrams.rows[known] * len(self.keys) + numbers
+                _, number, counts = pairs.unique(return_inverse=True, return_counts=True)
+                bag, first, after = self._weighted(ngrams, len(piece.layout)), ngrams.first[known], ngrams.after[known]
+                shares = (bag.weights / counts)[number] / (after - first)
+                each = self.table.index_select(0, numbers).double() * shares.unsqueeze(1)
+                added.index_add_(0, before + first, each).index_add_(0, before + after, -each)
+            before += piece.layout.total
+        return added.cumsum(0)[:-1].to(self.table)
+
     def _weighted(self, ngrams: _Occurrences, num_rows: int) -> Bag:
         """What n-grams of one kind weigh in each row."""
         known, numbers = looked_up(self.keys, ngrams.keys)
@@ -129,17 +148,18 @@ class Ngrams(BagEncoder):
     def _ngrams(self, steps: Steps) -> Iterator[_Occurrences]:
         """The n-grams of steps, those of steps at their place and those of words where there are any."""
         values = steps.values if steps.values.ndim == 1 else steps.values[:, 0]
-        symbols = _Occurrences(values.long(), steps.layout.rows)
+        at = torch.arange(len(values), device=values.device)
+        symbols = _Occurrences(values.long(), steps.layout.rows, at, at + 1)
         yield _runs(symbols, self.shortest, self.longest, 0)
         if self.places:
-            place = torch.arange(len(values), device=values.device) - steps.layout.offsets[:-1][symbols.rows]
+            place = at - steps.layout.offsets[:-1][symbols.rows]
             yield _runs(symbols, self.shortest, self.longest, 0, (place + 1) * PLACES)
         if self.words:
             yield _runs(self._words(symbols), 1, self.words, WORDS)
 
     def _words(self, symbols: _Occurrences) -> _Occurrences:
         """Each word by a number that is made of its symbols and their places."""
-        values, rows = symbols
+        values, rows = symbols.keys, symbols.rows
         inside = ~torch.isin(values, self.separators)
         begins = inside.clone()
         begins[1:] &= ~inside[:-1] | (rows[1:] != rows[:-1])
@@ -148,30 +168,34 @@ class Ngrams(BagEncoder):
         place = torch.arange(len(values), device=values.device)[inside] - first[word]
         powers = torch.full((int(place.max()) + 1 if len(place) else 0,), BASE, device=values.device).cumprod(0)
         sums = torch.zeros_like(first).index_add(0, word, mixed(values[inside]) * powers[place])
-        return _Occurrences(sums, rows[first])
+        after = first + torch.bincount(word, minlength=len(first))
+        return _Occurrences(sums, rows[first], first, after)
 
 
 class _Occurrences(NamedTuple):
-    """Symbols, or n-grams by their keys, one after the other, and the row that each stands in."""
+    """Symbols, or n-grams by their keys, one after the other, the row that each stands in, its first step and the one
+    after its last."""
 
     keys: Tensor
     rows: Tensor
+    first: Tensor
+    after: Tensor
 
 
 def _runs(symbols: _Occurrences, shortest: int, longest: int, kind: int, places: Tensor | None = None) -> _Occurrences:
     """The keys of all runs of these lengths, by the place of their first symbol where that counts; none crosses
     rows."""
     numbers, rows = mixed(symbols.keys), symbols.rows
-    running, runs = torch.zeros_like(numbers), [_Occurrences(numbers[:0], rows[:0])]
+    running, runs = torch.zeros_like(numbers), [_Occurrences(*(part[:0] for part in symbols))]
     for length in range(1, min(longest, len(numbers)) + 1):
         count = len(numbers) - length + 1
         running = running[:count] * BASE + numbers[length - 1 :]
         if length >= shortest:
             whole = rows[:count] == rows[length - 1 :]
             keys = running[whole] + (kind + length)
-            runs.append(
-                _Occurrences(mixed(keys if places is None else keys + places[:count][whole]), rows[:count][whole])
-            )
+            keys = mixed(keys if places is None else keys + places[:count][whole])
+            first, after = symbols.first[:count][whole], symbols.after[length - 1 :][whole]
+            runs.append(_Occurrences(keys, rows[:count][whole], first, after))
     return _Occurrences(*(torch.cat(parts) for parts in zip(*runs)))
 
 

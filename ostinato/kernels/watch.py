@@ -50,9 +50,18 @@ class Watch:
 
     def show(self, by: Any, values: Tensor, layout: Layout, is_input: bool) -> Tensor:
         """The vectors (N, S) of a layer, to go on with in their place."""
-        if is_input and self._change is not None:
-            values = self._change(by, values, layout)
+        if is_input:
+            values = self.changed(by, values, layout)
         return values + self._zeros(by, values, values.shape[1], layout, is_input, None)
+
+    @property
+    def changes(self) -> bool:
+        """Whether embedded inputs are changed."""
+        return self._change is not None
+
+    def changed(self, by: Any, values: Tensor, layout: Layout) -> Tensor:
+        """Embedded steps (N, E) of an input, or what is read in their place."""
+        return values if self._change is None else self._change(by, values, layout)
 
     def show_states(
         self, by: Any, state: State, layout: Layout, reverse: bool, time_major: Tensor
@@ -95,6 +104,18 @@ def watched(change: Change | None = None) -> Iterator[Watch]:
         yield watch
     finally:
         _watch.reset(token)
+
+
+def changing() -> bool:
+    """Whether who watches changes embedded inputs."""
+    watch = _watch.get()
+    return watch is not None and watch.changes
+
+
+def changed(by: Any, values: Tensor, layout: Layout) -> Tensor:
+    """Vectors (N, S) of the steps of an input, whose sum is all that is read of it, as who watches changes them."""
+    watch = _watch.get()
+    return values if watch is None else watch.changed(by, values, layout)
 
 
 def shown(by: Any, values: Tensor, layout: Layout, *, is_input: bool = False) -> Tensor:

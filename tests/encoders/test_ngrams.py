@@ -114,3 +114,25 @@ def test_what_cannot_be_is_refused():
         Ngrams(Symbols(9, 0, 1, 2), shortest=4)
     with pytest.raises(ConfigError, match="steps of this input are no characters; set words: 0, or tokenizer: char"):
         Ngrams(Symbols(9, 0, 1, 2), words=2)
+
+
+@pytest.mark.parametrize("tokenizer, options", [("char", {}), ("char", {"places": True}), ("word", {"longest": 3})])
+def test_what_steps_add_sums_to_the_summary(monkeypatch, tokenizer, options):
+    monkeypatch.setattr(module, "PIECE", 12)
+    spec, steps = read([*TEXTS, ""], tokenizer)
+    encoder = counted(spec, steps, size=3, **options)
+    own = encoder.by_step(steps)
+    sums = torch.zeros(len(steps.layout), 3).index_add(0, steps.layout.rows, own) + encoder.bias
+    assert torch.allclose(sums, encoder.encode(steps).summary, atol=1e-5)
+
+
+def test_an_ngram_is_shared_by_its_occurrences_and_each_by_its_steps():
+    """Of `aab`: a occurs twice, b, aa and ab once."""
+    steps = Steps(torch.tensor([1, 1, 2]), Layout([3]))
+    encoder = counted(Symbols(5, 3, 4, 0), steps, size=1, longest=2)
+    with torch.no_grad():
+        encoder.table.fill_(1)
+    once = 1 / math.sqrt(3 + (1 + math.log(2)) ** 2)
+    twice = (1 + math.log(2)) * once
+    expected = [twice / 2 + once / 2, twice / 2 + once / 2 + once / 2, once + once / 2]
+    assert encoder.by_step(steps).squeeze(1).tolist() == pytest.approx(expected, abs=1e-6)

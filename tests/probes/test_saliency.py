@@ -119,11 +119,52 @@ def test_series_labels_and_tags_are_explained(model, tmp_path):
 
 def test_its_laws_hold_and_what_reads_no_steps_is_refused():
     laws.run("probes", "saliency", tried={"tolerance": [1e-7], "points": [3]})
-    plain = {"type": "text", "tokenizer": "char", "encoder": {"type": "ngrams"}}
+    plain = {"type": "text", "tokenizer": "char", "encoder": {"type": "prior"}}
     built = ostinato.Model({"x": plain}, {"y": "category"}, training={"epochs": 1})
     built.fit([{"x": "ab" * (1 + at % 2), "y": "uv"[at % 2]} for at in range(12)], device="cpu")
     with pytest.raises(ConfigError, match="give it text, tokens or a series, read by a recurrent"):
         api.probe(built.run, "saliency", split="valid", data=[{"x": "ab", "y": "u"}])
+
+
+WORDS = "alpha beta gamma delta house tree".split()
+
+
+@pytest.fixture(scope="module")
+def decided():
+    """Reads words by a small net, by its n-grams, and by n-grams of letters beside it."""
+    draw = np.random.default_rng(1)
+    rows = []
+    for at in range(48):
+        words = list(draw.choice(WORDS, 5))
+        words[draw.integers(5)] = ("stock", "goal")[at % 2]
+        rows.append({"text": " ".join(words), "topic": "ms"[at % 2]})
+    net = {"type": "text", "tokenizer": "word", "encoder": {"hidden_size": 2}}
+    grams = {"type": "text", "column": "text", "tokenizer": "char", "encoder": {"type": "ngrams"}}
+    built = ostinato.Model({"text": net, "grams": grams}, {"topic": "category"}, training={"epochs": 1})
+    return built.fit(rows, device="cpu"), rows
+
+
+def test_the_word_that_decides_by_its_n_grams_ranks_first(decided):
+    model, rows = decided
+    finding = api.probe(model.run, "saliency", data=rows[:4], split="valid")
+    for example, row in zip(finding.examples, rows):
+        parts = {part.input: part for part in example.inputs}
+        assert set(parts) == {"text", "grams", "text_ngrams"}
+        assert "".join(parts["grams"].symbols).replace("\u2581", " ") == row["text"]
+        for part in (parts["grams"], parts["text_ngrams"]):
+            for values in (part.gradients, part.occlusion):
+                assert part.symbols[int(np.argmax(values))] == {"m": "stock", "s": "goal"}[row["topic"]]
+        change = example.log_probability - example.without
+        assert sum(sum(part.gradients) for part in example.inputs) == pytest.approx(change, abs=1e-3)
+        shares = dict(zip(model.classes_, model.predict_proba([row])[0]))
+        assert example.log_probability == pytest.approx(np.log(shares[row["topic"]]), abs=1e-4)
+    assert "rests most on 'stock'" in finding.title and "Not explained" not in finding.lines()[-1]
+
+
+def test_what_a_model_counts_beside_them_is_named():
+    part = Attribution("t", "w", ["a", "b"], [1.0, 0.5], [1.0, 0.5], None)
+    finding = SaliencyFinding([Answered("np", -1.0, -2.5, 0.0, [part], 9, 1e-3, ["w_features"])])
+    assert finding.lines()[-1] == "Not explained, since no steps share it: what the model reads in w_features of t."
 
 
 def test_attributions_that_do_not_add_up_are_named():

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ostinato.errors import ConfigError
 from ostinato.kernels.watch import watched
+from ostinato.modalities.contract import Symbols
 from ostinato.model.batch import Batch
 from ostinato.probes.kinds._losses import losses_of
 from ostinato.probes.kinds._symbols import symbols_of
@@ -62,9 +63,9 @@ class Attribution:
     Args:
         output: whose answer it is.
         input: the input.
-        symbols: of its steps.
-        gradients: of each step by integrated gradients, in nats.
-        occlusion: of each step, the log-probability that is lost without it, in nats.
+        symbols: of its steps, or its words where n-grams of letters are counted.
+        gradients: of each of them by integrated gradients, in nats.
+        occlusion: of each, the log-probability that is lost without it, in nats.
         agreement: the rank correlation of the two; None where one of them is the same at all steps.
     """
 
@@ -99,6 +100,7 @@ class Answered:
         inputs: of each input its part.
         points: of the path that gradients were taken at.
         tolerance: the error that was asked for.
+        left: inputs that are read and have no part, since nothing divides them into steps.
     """
 
     answer: str
@@ -108,6 +110,7 @@ class Answered:
     inputs: list[Attribution]
     points: int
     tolerance: float
+    left: Sequence[str] = ()
 
     @property
     def allowed(self) -> float:
@@ -159,7 +162,9 @@ class SaliencyFinding(Finding):
             f"Integrated gradients in nats, at most {points:,} points an example; their sum misses the "
             f"difference of log p by at most {worst:.2g}. Agreement: rank correlation with occlusion."
         )
-        return [self.title, "", *table(rows), "", notes]
+        left = dict.fromkeys(f"{name} of {part.output}" for e in self.examples for part in e.inputs for name in e.left)
+        missing = [f"Not explained, since no steps share it: what the model reads in {', '.join(left)}."] * bool(left)
+        return [self.title, "", *table(rows), "", notes, *missing]
 
     def draw(self, path: Path) -> None:
         parts = [(example, part) for example in self.examples for part in example.inputs][:DRAWN]
@@ -200,6 +205,11 @@ class Saliency(Probe):
     numbers. From the zero vector RMSNorm turns by as much between u = 1e-8 and 1e-3 as later on: a Transformer with a
     difference of 0.6 nats then had attributions of 9 and -7.
 
+    Where n-grams are counted (encoder `ngrams`), whose summary is a sum, e[t] is what step t adds to it, and b = 0. An
+    n-gram's part is shared by its occurrences in the row, and that of an occurrence by its steps (`Ngrams.by_step`), so
+    that occlusion takes these shares away and keeps those of other steps. Letters are added up to words. Other
+    features that a model counts stay as they are, and are named below the table.
+
     The mean over u is a Gauss-Legendre sum over parts of the path. What the attributions of a part have to add up to is
     known, the difference of F between its ends; those that miss it most are halved until all add up to F(e) - F(b).
 
@@ -227,9 +237,9 @@ class Saliency(Probe):
         ]
         if not answers:
             raise ConfigError(
-                "probe saliency: no input of this model is a sequence whose steps are embedded (pictures and n-grams "
-                "are none), so there are no steps to explain; give it text, tokens or a series, read by a recurrent, "
-                "convolutional or transformer encoder"
+                "probe saliency: no input of this model is a sequence whose steps are embedded (pictures are none)"
+                ", so there are no steps to explain; give it text, tokens or a series, read by a recurrent, "
+                "convolutional or transformer encoder, or by n-grams"
             )
         return SaliencyFinding(answers)
 
@@ -304,23 +314,24 @@ class _Inputs:
             used += 2 * points * len(worst)
         return {name: sum(panel.parts[name] for panel in panels) for name in panels[0].parts}, used
 
-    def without(self, row: int, name: str, count: int) -> Tensor:
-        """(count,) the log-probability of one example's answer without each of the steps of an input."""
-        parts = []
-        at_once = max(1, MOST_STEPS // max(1, count))
-        for first in range(0, count, at_once):
-            steps = torch.arange(first, min(count, first + at_once))
+    def without(self, row: int, name: str, runs: Sequence[range]) -> Tensor:
+        """(runs,) the log-probability of one example's answer without each of these runs of steps of an input."""
+        parts = [torch.zeros(0)]
+        at_once = max(1, MOST_STEPS // max(1, sum(map(len, runs))))
+        for first in range(0, len(runs), at_once):
+            own = runs[first : first + at_once]
 
-            def taken(read: str, embedded: Tensor, blank: Tensor, layout: Layout, steps: Tensor = steps) -> Tensor:
+            def taken(read: str, embedded: Tensor, blank: Tensor, layout: Layout, own: Sequence[range] = own) -> Tensor:
                 if read != name:
                     return embedded
-                lost = layout.offsets[:-1] + steps
+                begins = layout.offsets[:-1].tolist()
+                lost = [begin + step for begin, run in zip(begins, own) for step in run]
                 changed = embedded.clone()
                 changed[lost] = blank[lost]
                 return changed
 
             with torch.no_grad():
-                parts.append(self.log_probability(self.batch.select(torch.full((len(steps),), row)), taken))
+                parts.append(self.log_probability(self.batch.select(torch.full((len(own),), row)), taken).cpu())
         return torch.cat(parts)
 
 
@@ -338,14 +349,28 @@ def _answered(subject: Subject, output: str, points: int, tolerance: float) -> I
         parts, used = inputs.integrated(row, Panel(0.0, 1.0, empty, whole), points, tolerance)
         own = []
         for name, values in parts.items():
-            occluded = inputs.without(row, name, len(values))
-            lost = [whole - left for left in occluded.tolist()]
-            symbols = symbols_of(subject.modalities[f"inputs.{name}"], read[name][row].cpu().numpy(), len(values))
-            gradients = values.tolist()
+            steps, its = read[name][row].cpu().numpy(), subject.modalities[f"inputs.{name}"]
+            runs = _runs(subject, name, steps, len(values))
+            lost = [whole - left for left in inputs.without(row, name, runs).tolist()]
+            words = symbols_of(its, steps, len(values))
+            symbols = ["".join(words[run.start : run.stop]) for run in runs]
+            gradients = [values[run.start : run.stop].sum().item() for run in runs]
             own.append(Attribution(output, name, symbols, gradients, lost, _agreement(gradients, lost)))
         error = abs(sum(sum(part.gradients) for part in own) - (whole - empty))
         text = short_numbers(modality, modality.write(modality.decode(targets[row].cpu().numpy())))
-        yield Answered(text, whole, empty, error, own, used, tolerance)
+        left = [name for name in subject.graph.reads[output] if name not in parts]
+        yield Answered(text, whole, empty, error, own, used, tolerance, left)
+
+
+def _runs(subject: Subject, name: str, steps: np.ndarray, count: int) -> list[range]:
+    """The runs of steps of an input that are explained as one: each its own, or the words of letters whose n-grams are
+    counted, which no letter has alone."""
+    spec = subject.modalities[f"inputs.{name}"].spec
+    if not (subject.graph.encoder(name).counts and isinstance(spec, Symbols) and spec.separators):
+        return [range(step, step + 1) for step in range(count)]
+    apart = np.isin(steps, spec.separators)
+    begins = [step for step in range(count) if step == 0 or apart[step] or apart[step - 1]]
+    return [range(begin, end) for begin, end in zip(begins, [*begins[1:], count])]
 
 
 def _exact(missed: Sequence[float], allowed: float) -> bool:
