@@ -17,7 +17,8 @@ class Attention(nn.Module, ABC):
 
     Shapes:
         memory (B, S, M) padded with finite numbers; query (B, K, Q): K queries of each example; scores (B, K, S);
-        previous (B, K, S): the weights of the step before, of each query; None (at the first step) means zeros
+        previous (B, K, S): the weights of the step before, of each query, or what else it left (`carried`); None (at
+        the first step) means zeros
 
     Args:
         query_size: Q, by position.
@@ -25,7 +26,9 @@ class Attention(nn.Module, ABC):
     """
 
     needs_previous: ClassVar[bool]
-    """Whether the score reads the weights of the step before, so that steps cannot be computed all at once."""
+    """Whether the score reads what the step before left, so that steps cannot be computed all at once."""
+    carried_size: ClassVar[int | None] = None
+    """Numbers that a step leaves to the next, for each query; None: the weights, as many as there are steps."""
     reads_content: ClassVar[bool] = True
     """Whether the score reads what the memory holds, so that a step is found by it, or the places of steps alone."""
     pair_size: int
@@ -48,3 +51,7 @@ class Attention(nn.Module, ABC):
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         """(B, K, S), before the softmax; what lies on padding is left out by the caller."""
+
+    def carried(self, weights: Tensor, query: Tensor, previous: Tensor | None) -> Tensor:
+        """What a step leaves to the next: its weights (B, K, S), or (B, K, carried_size)."""
+        return weights

@@ -11,21 +11,20 @@ from torch import Tensor, nn
 from ostinato.attentions.contract import Attention
 from ostinato.registry import Positive
 
-NARROWEST = 0.5
-"""The least deviation of a window, in steps: one that is narrower stays at the nearest step, wherever its middle is."""
+NARROWEST = 0.3
+"""The least deviation of a window, in steps: between two steps, one that is much narrower sees neither."""
 
 
 class Gaussian(Attention):
     """A bell-shaped window that moves from the beginning of the input to its end and never back, as writing does.
 
-        m[k]      = sum_s s previous[k, s]                            where it was, in steps; 0 at first
-        mu[k]     = m[k] + exp(w_mu . query[k] + log advance)         where it is
-        sigma[k]  = 1/2 + exp(w_sigma . query[k] + b_sigma)           how wide it is
+        mu[k]     = previous[k] + exp(w_mu . query[k] + log advance)   where it is, in steps; it begins at 0
+        sigma[k]  = 0.3 + exp(w_sigma . query[k] + b_sigma)            how wide it is
         e[k, s]   = -(s - mu[k])^2 / (2 sigma[k]^2)
 
-    The softmax of these is a normal distribution over whole steps. It reads the places of the memory alone and not
-    what is there, so that from the first update on it knows where to look next: for outputs of many steps to each of
-    the input (strokes to letters, frames of sound to phones). At the last step of the input it stays there. The decoder
+    The softmax of these is a normal distribution over whole steps; a window that has passed the last one sees that. It
+    reads the places of the memory alone and not what is there, so that from the first update on it knows where to look
+    next: for outputs of many steps to each of the input (strokes to letters, frames of sound to phones). The decoder
     learns where it is from what it reads: let the context enter the cell (`context: before`, or `input_feeding: true`).
 
     Args:
@@ -36,12 +35,13 @@ class Gaussian(Attention):
     """
 
     needs_previous: ClassVar[bool] = True
+    carried_size: ClassVar[int | None] = 1
     reads_content: ClassVar[bool] = False
     pair_size = 1
 
     def __init__(self, query_size: int, memory_size: int, *, advance: Positive = 0.05):
         super().__init__(query_size, memory_size)
-        self.forms = nn.Linear(query_size, 2)
+        self.advance, self.width = nn.Linear(query_size, 1), nn.Linear(query_size, 1)
         self.start = math.log(advance)
 
     def prepare(self, memory: Tensor) -> Tensor:
@@ -50,9 +50,13 @@ class Gaussian(Attention):
         return places.unsqueeze(1).expand(len(memory), -1, 1)
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
-        places = keys.transpose(1, 2)
-        advance, width = self.forms(query).split(1, 2)
-        middle = (advance + self.start).exp()
-        if previous is not None:
-            middle = middle + (previous * places).sum(2, keepdim=True)
-        return -(((places - middle) / (NARROWEST + width.exp())) ** 2) / 2
+        away = keys.transpose(1, 2) - self._middle(query, previous)
+        return -((away / (NARROWEST + self.width(query).exp())) ** 2) / 2
+
+    def carried(self, weights: Tensor, query: Tensor, previous: Tensor | None) -> Tensor:
+        """The middle of the window."""
+        return self._middle(query, previous)
+
+    def _middle(self, query: Tensor, previous: Tensor | None) -> Tensor:
+        moved = (self.advance(query) + self.start).exp()
+        return moved if previous is None else previous + moved

@@ -46,7 +46,8 @@ class RecurrentDecoder(Decoder):
     cell and no input feeding a whole target runs as one recurrence.
 
     Shapes:
-        features (N, A); state values `layer.k` (R, H), `fed` (R, A), `previous.k` (R, S)
+        features (N, A); state values `layer.k` (R, H), `fed` (R, A), `previous.k` (R, S), or as
+        wide as what its attention carries
 
     Args:
         cell: the recurrence.
@@ -134,7 +135,7 @@ class RecurrentDecoder(Decoder):
         rows = len(values["0.0"])
         for k, attention in enumerate(self.attentions):
             if attention.needs_previous:
-                values[f"previous.{k}"] = self._zeros(rows, memory[k].values.shape[1])
+                values[f"previous.{k}"] = self._zeros(rows, attention.carried_size or memory[k].values.shape[1])
         return Decoding(memory, torch.arange(rows, device=values["0.0"].device), values)
 
     def run(self, encoded: Sequence[Encoded], steps: Steps, choose: Choose | None = None) -> Tensor:
@@ -384,15 +385,17 @@ class RecurrentDecoder(Decoder):
         contexts, weights = [], []
         for k, (attention, source) in enumerate(zip(self.attentions, memory)):
             previous = values.get(f"previous.{k}")
+            before = None if previous is None else previous.unsqueeze(1)
             if rows is not None:
                 context, weight = source.attend_rows(attention, query, rows, previous)
             else:
-                both = source.attend(attention, query.unsqueeze(1), None if previous is None else previous.unsqueeze(1))
+                both = source.attend(attention, query.unsqueeze(1), before)
                 context, weight = both[0].squeeze(1), both[1].squeeze(1)
             contexts.append(context)
             weights.append(weight)
             if attention.needs_previous:
-                values[f"previous.{k}"] = weight
+                left = attention.carried(weight.unsqueeze(1), query.unsqueeze(1), before)
+                values[f"previous.{k}"] = left.squeeze(1)
         return contexts, tuple(weights)
 
     def _show(self, k: int, weights: Callable[[], Steps], state: Decoding) -> None:

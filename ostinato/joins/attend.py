@@ -106,13 +106,17 @@ class Attend(Join):
     def _look(self, query: Tensor, asking: Layout | None, memories: Sequence[Memory]) -> Tensor:
         """What queries (B, K, Q), the summary and the steps of `asking`, end with, beside what they found last: (B, K,
         summary_size)."""
-        weights: list[Tensor | None] = [None] * len(memories)
+        left: list[Tensor | None] = [None] * len(memories)
         for hop in [*self.hops, None]:
             looked = [
                 memory.attend(attention, query, previous)
-                for attention, memory, previous in zip(self.attentions, memories, weights)
+                for attention, memory, previous in zip(self.attentions, memories, left)
             ]
             weights = [weight for _, weight in looked]
+            left = [
+                attention.carried(weight, query, previous)
+                for attention, weight, previous in zip(self.attentions, weights, left)
+            ]
             for at, (memory, weight) in enumerate(zip(memories, weights), 1):
                 show_attention(partial(_shown, self if hop is None else hop, weight, asking, memory.layout, at))
             joined = torch.cat([query, *(context for context, _ in looked)], 2)

@@ -45,16 +45,24 @@ class Look(Case):
     make: Callable[[int, int], Attention]
     sizes: tuple[int, int] = SIZES[1]
 
-    def read(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Steps, Steps]:
+    def read(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Steps, Steps | Tensor]:
         query, memory, previous = batch(self.sizes, QUERIES, seed, dtype=dtype)
+        carried = self.make(*self.sizes).carried_size
+        if carried is not None:
+            return query, memory, drawn(seed + 1, dtype)(len(memory.layout), QUERIES, carried).abs()
         return query, memory, Steps.from_padded(previous.transpose(1, 2), memory.layout)
 
     def build(self, *_: Any) -> Attention:
         return self.make(*self.sizes)
 
-    def run(self, attention: Attention, query: Tensor, memory: Steps, previous: Steps) -> tuple[Tensor, Steps]:
-        context, weights = Memory.of(attention, memory).attend(attention, query, previous.padded().transpose(1, 2))
+    def run(self, attention: Attention, query: Tensor, memory: Steps, previous: Steps | Tensor) -> tuple[Tensor, Steps]:
+        context, weights = Memory.of(attention, memory).attend(attention, query, _before(previous))
         return context, Steps.from_padded(weights.transpose(1, 2), memory.layout)
+
+
+def _before(previous: Steps | Tensor) -> Tensor:
+    """What the step before left: its weights, which stand beside the memory, or other numbers of each query."""
+    return previous.padded().transpose(1, 2) if isinstance(previous, Steps) else previous
 
 
 @torch.no_grad()
@@ -62,7 +70,7 @@ def weights_are_shares(case: Look) -> None:
     """Weights are the softmax of the scores over the real steps, the context is their sum; an example without steps has
     neither."""
     attention, (query, memory, previous) = case.made()
-    before = previous.padded().transpose(1, 2)
+    before = _before(previous)
     scores = attention.scores(query, attention.prepare(memory.padded()), before)
     context, weights = case.run(attention, query, memory, previous)
     for example, (steps, shares) in enumerate(zip(memory.split(), weights.split())):
@@ -74,10 +82,10 @@ def weights_are_shares(case: Look) -> None:
 def padding_changes_nothing(case: Look) -> None:
     """Whatever numbers stand beyond the last step of an example, and however many."""
     attention, (query, memory, previous) = case.made()
-    clean = Memory.of(attention, memory).attend(attention, query, before := previous.padded().transpose(1, 2))
+    clean = Memory.of(attention, memory).attend(attention, query, before := _before(previous))
     padded = memory.padded(fill=1e4)
     longer = torch.cat([padded, torch.full_like(padded[:, :2], -1e4)], 1)
-    wide = nn.functional.pad(before, (0, 2))
+    wide = nn.functional.pad(before, (0, 2)) if isinstance(previous, Steps) else before
     context, weights = attend(attention, query, attention.prepare(longer), longer, memory.layout, wide)
     _modules.near_trees((context, weights[..., :-2]), clean, "beside other padding")
 
@@ -86,7 +94,7 @@ def padding_changes_nothing(case: Look) -> None:
 def queries_look_alone(case: Look) -> None:
     """A query looks as it does among others; hypotheses in any order and number look into their own example."""
     attention, (query, memory, previous) = case.made()
-    kept, before = Memory.of(attention, memory), previous.padded().transpose(1, 2)
+    kept, before = Memory.of(attention, memory), _before(previous)
     context, weights = kept.attend(attention, query, before)
     for place in range(QUERIES):
         part = slice(place, place + 1)

@@ -72,27 +72,32 @@ def test_before_the_first_step_location_has_looked_nowhere():
 
 
 def test_gaussian_is_gravess_equation():
-    a = Gaussian(5, 3, advance=0.3)
+    a = Gaussian(5, 3, advance=0.3).double()
+    query, memory, _ = batch((5, 3), 2, 7, (4, 4), torch.float64)
+    keys, before = a.prepare(memory.padded()), torch.tensor([0.5, 2.0]).double().view(1, 2, 1).expand(2, 2, 1)
+    scores, left = a.scores(query, keys, before), a.carried(None, query, before)
+    for example in range(2):
+        for place, at in enumerate((0.5, 2.0)):
+            q = query[example, place]
+            middle = at + 0.3 * (a.advance.weight[0] @ q + a.advance.bias[0]).exp()
+            width = 0.3 + (a.width.weight[0] @ q + a.width.bias[0]).exp()
+            expected = [-((step - middle) ** 2) / (2 * width**2) for step in range(4)]
+            torch.testing.assert_close(scores[example, place], torch.stack(expected), rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(left[example, place, 0], middle, rtol=1e-10, atol=1e-12)
+    assert sum(one.numel() for one in a.parameters()) == 2 * (5 + 1)
 
-    def equation(q, _, previous, step):
-        advance, width = a.forms.weight @ q + a.forms.bias
-        middle = (previous * torch.arange(4)).sum() + 0.3 * advance.exp()
-        return -((step - middle) ** 2) / (2 * (0.5 + width.exp()) ** 2)
 
-    check(a, equation, 2 * (5 + 1))
-
-
+@torch.no_grad()
 def test_a_window_moves_by_small_steps_from_the_beginning_to_the_end_and_stays_there():
-    a, query = Gaussian(2, 3, advance=0.05), torch.zeros(1, 1, 2)
-    with torch.no_grad():
-        a.forms.bias.copy_(torch.tensor([0.0, -20.0]))
-    a.requires_grad_(requires_grad=False)
-    keys, weights, places = a.prepare(torch.zeros(1, 9, 3)), None, []
+    a, query = Gaussian(2, 3, advance=0.049), torch.zeros(1, 1, 2)
+    a.advance.bias.zero_()
+    keys, left, places = a.prepare(torch.zeros(1, 9, 3)), None, []
     for _ in range(220):
-        weights = a.scores(query, keys, weights).softmax(2)
-        places.append(float((weights * torch.arange(9)).sum()))
-    assert all(before < after for before, after in zip(places[:100], places[1:101]))
-    assert places[99] == pytest.approx(5, abs=0.3) and places[-1] == pytest.approx(8, abs=0.25)
+        weights = a.scores(query, keys, left).softmax(2)
+        left = a.carried(weights, query, left)
+        places.append(int(weights.argmax()))
+    assert places == sorted(places) and places[-1] == 8
+    assert [places.index(step) for step in range(1, 9)] == [int((step - 0.5) / 0.049) for step in range(1, 9)]
 
 
 def test_scaled_dot_is_vaswanis_equation():
