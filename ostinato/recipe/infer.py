@@ -594,10 +594,20 @@ def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guess
         raise DataError(f"DATA: {look.source} holds nothing in its first {look.rows:,} rows")
     guess = look.kind(column, kinds.get(column))
     if not component("modalities", opened(guess.settings)["type"]).aligns & {"next", "ahead"}:
-        raise ConfigError(
-            f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}, which has no"
-            f" continuation; give a table, or read it as text: --in {shlex.quote(column)}:text"
+        quoted = shlex.quote(column)
+        refusal = (
+            f"DATA: {look.source} has one column, {column}, of type {_kind(guess.settings)}, which has no continuation"
         )
+        if any(isinstance(cell, bytes) for cell in held):
+            raise ConfigError(
+                f"{refusal}; give a column to predict too: in a folder sort the files into a subfolder for each label,"
+                f" or add a table manifest.csv with the columns {column}:file and, beside it, what to predict"
+            )
+        if is_series(held):
+            raise ConfigError(f"{refusal}; give a column of times beside it and --forecast {quoted}, or one to predict")
+        if not all(map(_is_text, held)):
+            raise ConfigError(f"{refusal}; put a column to predict beside it")
+        raise ConfigError(f"{refusal}; give a table, or read it as text: --in {quoted}:text")
     if (
         kinds.get(column) is None
         and column not in look.files

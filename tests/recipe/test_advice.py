@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from ostinato.cli.main import group
 from ostinato.errors import OstinatoError
@@ -114,6 +115,13 @@ init sites.csv --forecast load | it is no series; use --in for one value of a wh
     init sites.csv --in site --forecast load > site
 init labels.csv | which has no continuation; give a table, or read it as text: --in kind:text |
     init labels.csv --in kind:text > of: kind | init people.csv > kind: category
+init shots | give a column to predict too: in a folder sort the files into a subfolder for each label |
+    init sorted > text: image | init sorted > label:
+init shots | or add a table manifest.csv with the columns text:file and, beside it, what to predict |
+    init listed > text: image | init listed > kind:
+init loads.csv | give a column of times beside it and --forecast load, or one to predict |
+    init days.csv --forecast load > of: load | init days.csv --in day --out load > load: number
+init truths.jsonl | put a column to predict beside it | init people.csv > kind: category
 init tunes.jsonl | these are tunes in ABC: --in tune:music reads their notes | init tunes.jsonl --in tune:music > music
 init days.csv --out runs/one | with a table --out names an output, and --run DIR the run's folder |
     init days.csv --out load --in day > load: number
@@ -142,6 +150,8 @@ def looked_at(rows):  # noqa: F811
         "people.csv": ["row,key,words,size,kind", *(",".join(map(str, row)) for row in people)],
         "void.csv": ["nothing,words,kind", *(f",{row[2]},{row[4]}" for row in people)],
         "labels.csv": ["kind", *(row[4] for row in people)],
+        "loads.csv": ["load", *(str(row[0] / 2) for row in people)],
+        "truths.jsonl": ['{"truth": true}'] * 9,
         "tagged.csv": ["words,tags", *(f"{' '.join(row)},{' '.join(word[0] for word in row)}" for row in tagged)],
         "lists.jsonl": [f'{{"words": "{row[2]}", "series": [1.5, {row[0]}]}}' for row in people],
         "tunes.jsonl": [r'{"tune": "X:1\nM:2/4\nK:G\nGBdB|"}'] * 9,
@@ -151,6 +161,13 @@ def looked_at(rows):  # noqa: F811
     }
     for name, lines in tables.items():
         (rows / name).write_text("\n".join(lines) + "\n")
+    for number in range(8):
+        for folder in ("shots", f"sorted/{'ab'[number % 2]}", "listed"):
+            (rows / folder).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4), number).save(rows / folder / f"{number}.png")
+    (rows / "listed" / "manifest.csv").write_text(
+        "text:file,kind\n" + "".join(f"{number}.png,{'xy'[number % 2]}\n" for number in range(8))
+    )
     return rows
 
 

@@ -211,7 +211,7 @@ def test_a_column_of_dates_is_one_of_dates_wherever_it_is_looked_at(tmp_path):
     source = table(tmp_path, {"day": days, "kind": ["a", "b", "c"] * 28})
     assert look_at(source).kind("day").settings == guess(source, ["day"], ["kind"]).inputs["day"].settings == "date"
     assert api.look(source).columns["day"].type == "date"
-    with pytest.raises(ConfigError, match="it is a date, which has no continuation"):
+    with pytest.raises(ConfigError, match="of type date, which has no continuation"):
         guess(table(tmp_path, {"day": days}), [], [])
 
 
