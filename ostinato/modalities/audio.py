@@ -116,6 +116,7 @@ class Audio(Modality):
     file_endings = (".wav", ".flac", ".ogg", ".mp3")
     render_endings = (".wav",)
     streams = True
+    variants = ({"encoder": {"type": "cnn", "steps": "columns", "column_halvings": 2, "summary": "max"}},)
     examples = (wav(np.sin(np.arange(9600) / 3.0)), wav(np.cos(np.arange(700) / 5.0)), wav(np.zeros((400, 2))))
 
     def __init__(

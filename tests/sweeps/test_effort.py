@@ -245,6 +245,12 @@ def candidates(user, most=99):
     return portfolio.candidates(run_recipe, run_recipe, most)
 
 
+def test_recordings_are_also_read_as_pictures_of_their_spectra():
+    heard = from_arguments({"clip": "audio"}, {"word": "category"})
+    encoders = [candidate.recipe.settings.inputs["clip"].encoder for candidate in portfolio.candidates(heard, heard, 3)]
+    assert "cnn" in [encoder.type for encoder in encoders]
+
+
 def test_what_the_recipe_gives_is_not_varied():
     changed = [path for candidate in candidates({}) for path in candidate.changes]
     assert {"inputs.text.tokenizer", "inputs.text.encoder", "inputs.text.encoder.cell"} <= {*changed}
