@@ -30,6 +30,8 @@ HEADER = re.compile(r"#\s*global\.columns\s*=\s*(\S.*)")
 """The first line that names the columns of a file, as in CoNLL-U Plus. Source:
 universaldependencies.org/ext-format.html."""
 UNNAMED = "_"
+WORD_COLUMN = re.compile("form|(word|token)s?", re.IGNORECASE)
+"""What the first column is called where the first line of a file in CoNLL's form names its columns."""
 FEWEST = 3
 """Rows that a file of text has at least to be taken for one in CoNLL's form."""
 
@@ -55,7 +57,7 @@ def _gathered(
 
 def columns_in(lines: Sequence[str]) -> str:
     """Names for the columns of lines in CoNLL's form: as many fields in each, and blank lines between rows of several.
-    Empty where the lines are not so."""
+    Empty where the lines are not so. The names are those of the first line where it has any."""
     words = (line for line in lines if not line.startswith(("#", "-DOCSTART-")))
     rows = [[*row] for filled, row in groupby(words, key=lambda line: bool(line.strip())) if filled]
     filled = [line for row in rows for line in row]
@@ -63,7 +65,17 @@ def columns_in(lines: Sequence[str]) -> str:
     counts = {len(line.strip().split(separator)) for line in filled}
     if len(rows) < FEWEST or len(filled) < 2 * len(rows) or len(counts) > 1 or 1 in counts:
         return ""
-    return _example(counts.pop())
+    first, *others = ([*map(str.strip, line.strip().split(separator))] for line in filled)
+    return " ".join(first) if _are_names(first, [line[-1] for line in others]) else _example(counts.pop())
+
+
+def _are_names(fields: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether the first line of words and labels names their columns: the first as columns of words are called, the
+    last as no label is; labels occur several times, and are no numbers."""
+    known = set(labels)
+    named = bool(WORD_COLUMN.fullmatch(fields[0])) and fields[-1] not in known and len(set(fields)) == len(fields)
+    some = 2 * len(known) <= len(labels) and not all(re.fullmatch(r"[-+]?[\d.,]+", label) for label in known)
+    return named and some and all(re.fullmatch(r"[^\W\d][\w.-]*", field) for field in fields)
 
 
 def _example(count: int) -> str:
@@ -73,8 +85,9 @@ def _example(count: int) -> str:
 class Conll(FileSource):
     """One word a line with its columns, a blank line after each row: a row is a list per column.
 
-    Columns are separated by tabs, or by spaces where the file's first row has no tab. `-DOCSTART-` lines are left out;
-    in CoNLL-U also comments, words of several tokens (`2-3`) and empty nodes (`2.1`).
+    Columns are separated by tabs, or by spaces where the file's first row has no tab. `-DOCSTART-` lines are left out,
+    and a first line that holds the names that are given; in CoNLL-U also comments, words of several tokens (`2-3`) and
+    empty nodes (`2.1`).
 
     Args:
         names: the columns from left to right, `_` for each that is not read; None: as the file's first line names them.
@@ -98,8 +111,9 @@ class Conll(FileSource):
         self.tabs = True
         rows = ((line, text) for line, text in self.numbered(GLANCE_BYTES) if not self._is_aside(text))
         line, first = next(rows, (0, ""))
+        no_rows = f"{self.title} has no rows; give a file with at least one line of columns"
         if not line:
-            raise DataError(f"{self.title} has no rows; give a file with at least one line of columns")
+            raise DataError(no_rows)
         self.tabs = universal or "\t" in first
         if universal:
             names = UNIVERSAL
@@ -119,6 +133,13 @@ class Conll(FileSource):
         demand_distinct(self.columns, f"{self.title} names column", f", or write {UNNAMED} for it")
         if not self.columns:
             raise DataError(f"{self.title}: every column is {UNNAMED}; name at least one")
+        fields, self.header = self._fields(first), 0
+        alike = len(fields) == len(names) and all(name in (UNNAMED, field) for name, field in zip(names, fields))
+        if alike and not universal:
+            if next(rows, None) is None:
+                raise DataError(no_rows)
+            self.header, self.form = line, (*self.form, "header")
+            self.notes = (*self.notes, f"{self.title}: line {line} holds the names of the columns, and is no word")
 
     def _is_aside(self, text: str) -> bool:
         """Whether a line belongs to no row: blank, a comment, the mark of a new document."""
@@ -133,7 +154,7 @@ class Conll(FileSource):
     def _rows(self, size: int) -> Iterator[tuple[int, dict[str, list[str]]]]:
         begin, words = 0, []
         for line, text in self.numbered(size):
-            if self._is_aside(text):
+            if self._is_aside(text) or line == self.header:
                 if words and not text.strip():
                     yield begin, self._row(words)
                     words = []

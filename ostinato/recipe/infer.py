@@ -262,10 +262,12 @@ def look_at(source: str, *, base: Path | None = None, data_root: Roots = None, d
 
 
 def _in_tabs(cells: Mapping[str, Sequence[Any]]) -> str:
-    """Names for the columns of a table in CoNLL's form, whose header is the first line of its first row."""
+    """Names for the columns of a table in CoNLL's form, whose header is the first line of its first row, or names its
+    columns."""
     header, *lines = ("\t".join(map(str, row)) for row in (list(cells), *zip(*cells.values())))
     labels = {line.split()[-1] for line in lines if line.strip()}
-    return columns_in([header, *lines]) if header.strip() and header.split()[-1] in labels else ""
+    names = columns_in([header, *lines])
+    return names if header.strip() and (header.split()[-1] in labels or header.split() == names.split()) else ""
 
 
 def _is_text(cell: Any) -> bool:

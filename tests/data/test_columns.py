@@ -190,6 +190,7 @@ BAD = {
     "named twice": ({"w w _": "t.x"}, "a b c\n", "names column 'w' twice"),
     "none named": ({"_ _": "t.x"}, "a b\n", "every column is _"),
     "no rows": ({"w t": "t.x"}, "\n\n-DOCSTART- O\n\n", "t.x has no rows"),
+    "a header alone": ({"w t": "t.x"}, "w\tt\n\n", "t.x has no rows"),
     "two files": ({"w t": "t.x", "u": "t.x"}, "a b\n",
                   "'w t' names the columns of one file in CoNLL's form, and 2 files are given"),
     "an empty list": ({"w t": []}, "", "each column needs a list of as many files, and there are: w t 0"),

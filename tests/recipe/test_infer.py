@@ -206,6 +206,48 @@ def test_a_text_in_conll_form_is_told_from_texts_and_tables(tmp_path):
     assert columns_in(["the O", "old B"] * 9) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "separator", "named"),
+    [
+        ("a.tsv", "word\ttag", "\t", "word tag"),
+        ("a.tsv", "Token\tNER\n", "\t", "Token NER"),
+        ("a.tsv", "word tag", " ", "word tag"),
+        ("a.txt", "word tag", " ", "word tag"),
+        ("a.tsv", "text\tlabel", "\t", ""),
+        ("a.tsv", "word\tO", "\t", "word tag"),
+    ],
+)
+def test_conll_form_below_a_header_is_named_by_it_and_read_without_it(
+    tmp_path, monkeypatch, name, header, separator, named
+):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"the{separator}O", f"old{separator}O", f"town{separator}B", ""] * 4
+    (tmp_path / name).write_text("\n".join([header, *lines]))
+    if not named:
+        assert guess(name, [], []).outputs["label"].settings == "category"
+        return
+    with pytest.raises(ConfigError, match=f"name its columns in place of the file: '{{{named}: {name}}}'"):
+        guess(name, [], [])
+    looked = look_at(f"{{{named}: {name}}}")
+    assert looked.rows == 4 and looked.held(named.split()[1])[0][-2:] == ["O", "B"]
+    assert (len(looked.held(named.split()[0])[0]) == 3) == ("O" not in header.split())
+    assert any("line 1 holds the names of the columns" in note for note in looked.notes) == ("O" not in header.split())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [f"w{at}\t{at * 7 % 5}" for at in range(20)],
+        [f"w{at}\t{chr(97 + at)}" for at in range(20)],
+    ],
+    ids=["numbers", "each its own"],
+)
+def test_tables_of_words_with_blank_lines_stay_tables(tmp_path, rows):
+    parts = ["\n".join(rows[at : at + 4]) + "\n" for at in range(0, 20, 4)]
+    (tmp_path / "a.tsv").write_text("word\tcount\n" + "\n".join(parts))
+    assert list(guess(str(tmp_path / "a.tsv"), [], []).outputs) == ["count"]
+
+
 def test_a_column_of_dates_is_one_of_dates_wherever_it_is_looked_at(tmp_path):
     days = [f"{day:02}.01.2024 10:00" for day in range(1, 29)] * 3
     source = table(tmp_path, {"day": days, "kind": ["a", "b", "c"] * 28})
