@@ -164,6 +164,7 @@ def test_the_word_that_decides_by_its_n_grams_ranks_first(decided):
 def test_what_a_model_counts_beside_them_is_named():
     part = Attribution("t", "w", ["a", "b"], [1.0, 0.5], [1.0, 0.5], None)
     finding = SaliencyFinding([Answered("np", -1.0, -2.5, 0.0, [part], 9, 1e-3, ["w_features"])])
+    assert finding.title.endswith("'a' +1, 'b' +0.5 (nats); not explained: w_features")
     assert finding.lines()[-1] == "Not explained, since no steps share it: what the model reads in w_features of t."
 
 

@@ -139,7 +139,8 @@ class SaliencyFinding(Finding):
         )
         unsure = f"; not to be trusted: their sum misses the difference of log p by {missed:.2g}" * self.misses
         name = repr(example.answer) if len(example.answer) <= NAMED else f"{part.output} of {part.read()!r}"
-        return f"{name} rests most on {part.top()} (nats){agreed}{unsure}"
+        beside = f"; not explained: {', '.join(example.left)}" if example.left else ""
+        return f"{name} rests most on {part.top()} (nats){beside}{agreed}{unsure}"
 
     @property
     def misses(self) -> bool:
