@@ -328,6 +328,8 @@ def test_what_a_forecast_read_is_shown_as_numbers():
     assert _excerpt(HeldOut(0, "t.csv:2", read, {})) == "1.5 nan a b"
 
 
+NO_ROWS = polars.DataFrame({"text": [], "stars": []}, schema={"text": polars.String, "stars": polars.Int64})
+ANSWERED = ["label_predicted", "label_probability", "label_probability_bad", "label_probability_good"]
 EMPTY = {
     ".csv": "text,stars\n",
     ".tsv": "text\tstars\n",
@@ -335,17 +337,15 @@ EMPTY = {
 }
 
 
-@pytest.mark.parametrize("ending", [*EMPTY, ".parquet", ".xlsx"])
+@pytest.mark.parametrize("ending", [*EMPTY, ".parquet"])
 def test_a_table_without_rows_gives_its_columns_and_those_of_the_answers(labels, tmp_path, cli, ending):
     source = tmp_path / f"in{ending}"
     if ending in EMPTY:
         source.write_text(EMPTY[ending])
     else:
-        frame = polars.DataFrame({"text": [], "stars": []}, schema={"text": polars.String, "stars": polars.Int64})
-        frame.write_parquet(source) if ending == ".parquet" else frame.write_excel(source)
-    columns = ["text", "stars", "label_predicted", "label_probability", "label_probability_bad"]
-    columns.append("label_probability_good")
-    for name in ("o.csv", "o.jsonl", "o.parquet", "o.xlsx"):
+        NO_ROWS.write_parquet(source)
+    columns = [*NO_ROWS.columns, *ANSWERED]
+    for name in ("o.csv", "o.jsonl", "o.parquet"):
         done = cli("predict", labels, source, "--output", tmp_path / name, "--probabilities")
         assert f"{name}: 0 rows" in done.err
     sign = ";" if "semicolon" in ending else ","
@@ -355,7 +355,15 @@ def test_a_table_without_rows_gives_its_columns_and_those_of_the_answers(labels,
     assert written.columns == columns and written.height == 0
     assert written.schema["label_predicted"] == polars.String
     assert written.schema["label_probability"] == polars.Float64
-    assert polars.read_excel(tmp_path / "o.xlsx").columns == columns
+
+
+def test_a_workbook_without_rows_gives_its_columns_and_those_of_the_answers(labels, tmp_path, cli):
+    pytest.importorskip("xlsxwriter")
+    pytest.importorskip("fastexcel")
+    NO_ROWS.write_excel(tmp_path / "in.xlsx")
+    done = cli("predict", labels, tmp_path / "in.xlsx", "--output", tmp_path / "o.xlsx", "--probabilities")
+    assert "o.xlsx: 0 rows" in done.err
+    assert polars.read_excel(tmp_path / "o.xlsx").columns == [*NO_ROWS.columns, *ANSWERED]
 
 
 def test_frames_without_rows_give_frames_of_the_same_columns(labels):
