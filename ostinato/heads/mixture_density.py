@@ -42,7 +42,7 @@ class MixtureDensity(NextVector):
         ConfigError: steps are neither three numbers nor four, or are scaled, which leaves no bit.
 
     Source: Graves 2013, arXiv:1308.0850, equations 15 to 26, and 61 and 62 (bias); bits for each component, where his
-        is one for all.
+        is one for all, and sharpened by a bias as weights are, so that a drawing does not end by chance.
     """
 
     def __init__(self, spec: Values, sizes: Sequence[Sizes], *, components: Count = 20, least_scale: Positive = 0.01):
@@ -110,4 +110,4 @@ class Stroke(Numbers):
 
     def biased(self, bias: float) -> Stroke:
         location, scale, correlation, bits = self.parameters
-        return Stroke(location, scale * math.exp(-bias), correlation, bits)
+        return Stroke(location, scale * math.exp(-bias), correlation, bits * (1 + bias))

@@ -26,6 +26,13 @@ def stroke():
     return location, scale, torch.tensor([[0.0], [0.7], [-0.9], [0.3], [-0.5]]), bit
 
 
+def test_a_bias_sharpens_bits_too():
+    plain = Stroke(torch.zeros(1, 2), torch.ones(1, 2), torch.zeros(1, 1), torch.tensor([[0.2, -2.0]]))
+    _, scale, _, bits = plain.biased(1.5).parameters
+    torch.testing.assert_close(bits, torch.tensor([[0.5, -5.0]]))
+    torch.testing.assert_close(scale, torch.full((1, 2), math.exp(-1.5)))
+
+
 def test_the_density_is_the_bivariate_normals_times_that_of_the_bit():
     location, scale, correlation, bit = stroke()
     target = torch.cat([torch.randn(5, 2), torch.tensor([[0.0], [1.0], [0.0], [1.0], [1.0]])], 1)
