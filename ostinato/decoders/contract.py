@@ -64,6 +64,12 @@ class Decoding:
             None if self.counted is None else self.counted.index_select(0, rows),
         )
 
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is made at the first step of a generation, and kept in `packed` under this name for all others."""
+        if name not in self.packed:
+            self.packed[name] = make()
+        return self.packed[name]
+
     @property
     def source_lengths(self) -> Tensor | None:
         """(R,), on the CPU, the steps of the first input that is attended to, the one of `attention[0]`; None without

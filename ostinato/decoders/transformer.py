@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ostinato.decoders.contract import Decoder, Decoding
 from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.kernels.products import linear
-from ostinato.kernels.watch import watching
+from ostinato.kernels.watch import goes_unseen
 from ostinato.layers.attend import Memory
 from ostinato.layers.growing import Stepper, attend_few, bias_of, kept_by_name, named
 from ostinato.layers.ragged_attention import Groups, Sight, attend, weights_of
@@ -170,8 +170,7 @@ class TransformerDecoder(Decoder):
         return self._read_out(read.values), replace(state, values=values, attention=tuple(weights))
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        watched = self.training or torch.is_grad_enabled() or watching() is not None
-        stepper = None if watched else self._stepper(state)
+        stepper = state.once("layers", lambda: Stepper(self.stack)) if goes_unseen(self) else None
         if stepper is None or not len(symbols) or not stepper.takes(state.values["count"]):
             return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
         beside = None if self.beside is None else state.memory[-1].index_select(0, state.rows)
@@ -179,12 +178,6 @@ class TransformerDecoder(Decoder):
         x, *after = stepper(self._embedded(symbols, beside), *kept_by_name(state.values), beams)
         weights = tuple(source.weights for source in beams)
         return self._read_out(x), replace(state, values=named(*after), attention=weights)
-
-    def _stepper(self, state: Decoding) -> Stepper:
-        """Made at the first step of a generation."""
-        if "layers" not in state.packed:
-            state.packed["layers"] = Stepper(self.stack)
-        return state.packed["layers"]
 
     def _beside(self, encoded: Sequence[Encoded]) -> Tensor | None:
         if self.beside is None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ostinato.kernels.contract import State
 from ostinato.steps import Layout
@@ -104,6 +105,11 @@ def watched(change: Change | None = None) -> Iterator[Watch]:
         yield watch
     finally:
         _watch.reset(token)
+
+
+def goes_unseen(module: nn.Module) -> bool:
+    """Whether a module may be computed without its parts: no gradient, no training, nobody who watches."""
+    return not (module.training or torch.is_grad_enabled() or watching() is not None)
 
 
 def changing() -> bool:

@@ -16,9 +16,9 @@ from torch import Tensor
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.distributions.contract import Distribution
-from ostinato.encoders.contract import Encoded, Encoder, OneStep
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.heads.contract import Adapted, Generator, NextHead, Scored
-from ostinato.kernels.watch import watching
+from ostinato.kernels.watch import goes_unseen
 from ostinato.modalities.contract import Modality
 from ostinato.steps import Layout, Steps
 
@@ -71,18 +71,11 @@ class Continuation(Generator):
         return distribution, self._after(state, self.encoder.kept(read.state))
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
-        watched = self.encoder.training or torch.is_grad_enabled() or watching() is not None
-        read = None if watched else self._one_step(state)
+        read = state.once(ONE_STEP, self.encoder.one_step) if goes_unseen(self.encoder) else None
         if read is None or not len(steps) or not read.takes(state.values):
             return self.extend(Steps(steps, Layout.equal(len(steps), 1, steps.device)), state)
         features, kept = read(steps, state.values)
         return self.head.predict_next(features, self._beside(state), state.packed), self._after(state, kept)
-
-    def _one_step(self, state: Decoding) -> OneStep | None:
-        """Made at the first step of a generation."""
-        if ONE_STEP not in state.packed:
-            state.packed[ONE_STEP] = self.encoder.one_step()
-        return state.packed[ONE_STEP]
 
     @staticmethod
     def _beside(state: Decoding, steps: Tensor | None = None) -> Tensor | None:
