@@ -20,6 +20,9 @@ SETS = {"x86_64": X86, "amd64": X86, "aarch64": {"neon": []}, "arm64": {"neon": 
 NOTE = "_native_build_error.txt"
 """Written beside the package where the library could not be built, for `ostinato doctor`."""
 
+PARTS = ["threads", *sorted(path.stem for path in Path("native").glob("boundary_*.cpp"))]
+"""Files of the library that are the same for every instruction set; boundary.cpp too, which is told which sets there are."""
+
 OBJECTS = Path("build", "native")
 """Compiled files, named after the hash of their sources: an installation and a wheel compile once."""
 
@@ -61,7 +64,7 @@ class Build(build_ext):
         with ThreadPoolExecutor() as pool:
             pending = {
                 name: pool.submit(self.compiled, ext, name, flags)
-                for name, flags in {"plain": [], "threads": [], **sets}.items()
+                for name, flags in {**dict.fromkeys(["plain", *PARTS], []), **sets}.items()
             }
         objects, defined = [], []
         for name, one in pending.items():

@@ -32,12 +32,15 @@ aarch64*) names=(neon) ;;
 *) names=() ;;
 esac
 
+parts=(boundary_*.cpp)
+parts=("${parts[@]%.cpp}")
+
 for build in "${builds[@]}"; do
     out=$folder/$build
     mkdir -p "$out"
     common="-std=c++17 -fvisibility=hidden -ffp-contract=fast -Wall -Wextra -Wno-psabi -Wno-unknown-pragmas -pthread ${flags[$build]}"
     defined=""
-    for name in "${names[@]}" plain threads; do
+    for name in "${names[@]}" plain threads "${parts[@]}"; do
         # shellcheck disable=SC2086
         "$CXX" $common ${sets[$name]:-} -c "$name.cpp" -o "$out/$name.o"
     done

@@ -1,6 +1,7 @@
 // The step of a Transformer's layers: against its equations, threads against each other, wrong arguments against errors.
-// Part of boundary_test.cpp, which has what it stands on.
 #pragma once
+
+#include "support.h"
 
 namespace {
 
