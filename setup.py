@@ -21,7 +21,7 @@ NOTE = "_native_build_error.txt"
 """Written beside the package where the library could not be built, for `ostinato doctor`."""
 
 PARTS = ["threads", *sorted(path.stem for path in Path("native").glob("boundary_*.cpp"))]
-"""Files of the library that are the same for every instruction set; boundary.cpp too, which is told which sets there are."""
+"""Files of the library that are the same for every instruction set; so is boundary.cpp, which is told of the sets."""
 
 OBJECTS = Path("build", "native")
 """Compiled files, named after the hash of their sources: an installation and a wheel compile once."""

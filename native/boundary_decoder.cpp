@@ -18,7 +18,7 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
     const OstinatoScan& first = d.layers[0];
     const int64_t item = first.is_double ? 8 : 4, B = first.B, N = first.N, H = first.H, width = gates_of(first.cell) * H, S = d.memory_offsets[d.num_examples];
     const CellFacts& facts = FACTS[first.cell];
-    const bool has_c = facts.num_c, apart = facts.extra_product, fed_back = !d.feeding || d.fed_back;
+    const bool has_c = facts.num_c, apart = facts.extra_product, fed_back = !d.feeding || d.fed_back, windowed = d.narrowest > 0;
     Ranges<160> written, read, others;
     for (int64_t l = 0; l < d.num_layers; l++) {
         const OstinatoScan& one = d.layers[l];
@@ -58,7 +58,9 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
     kept.add("contexts", d.contexts, N * d.M * item);
     kept.add("features", d.feeding ? d.features : nullptr, N * d.F * item);
     kept.add("dropped", d.dropped, (d.num_layers - 1) * N * H * item);
-    read.add("keys", d.keys, S * d.A * item);
+    kept.add("middles", windowed ? d.middles : nullptr, N * item);
+    read.add("start_middle", windowed ? d.start_middle : nullptr, B * item);
+    read.add("keys", windowed ? nullptr : d.keys, S * d.A * item);
     read.add("values", d.values, S * d.M * item);
     read.add("query_weight", d.query_weight, d.A * H * item);
     read.add("query_bias", d.query_bias, d.A * item);
@@ -74,7 +76,8 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
         written.add("d_contexts", d.d_contexts, N * d.M * item);
         written.add("d_start_fed", d.feeding ? d.d_start_fed : nullptr, B * d.F * item);
         written.add("d_queries", d.query_weight ? d.d_queries : nullptr, N * d.A * item);
-        written.add("d_keys", d.d_keys, S * d.A * item);
+        written.add("d_start_middle", windowed ? d.d_start_middle : nullptr, B * item);
+        written.add("d_keys", windowed ? nullptr : d.d_keys, S * d.A * item);
         written.add("d_values", d.d_values, S * d.M * item);
         written.add("d_energy", d.energy ? d.d_energy : nullptr, B * d.A * item);
         written.add("d_below", d.num_layers > 1 ? d.d_below : nullptr, B * H * item);
@@ -141,12 +144,16 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward, const Table* own)
     }
     if (!d.query_weight && d.A != first.H) return fail("decoder: without query_weight A = %lld must be H = %lld", (long long)d.A, (long long)first.H);
     if (d.F != (d.feeding ? d.F : d.M)) return fail("decoder: F = %lld must be M = %lld without feeding", (long long)d.F, (long long)d.M);
-    const bool some = first.N;
-    if ((S && (!d.keys || !d.values)) || (some && !d.contexts) || (d.weight_offsets[first.B] && !d.weights)) return fail("decoder: keys, values, contexts or weights are missing");
+    if (!(d.narrowest >= 0) || d.narrowest - d.narrowest != 0) return fail("decoder: narrowest = %g is no deviation", d.narrowest);
+    const bool some = first.N, windowed = d.narrowest > 0;
+    if (windowed && (!d.query_weight || d.energy || d.A != 2)) return fail("decoder: a window has query_weight, A = 2 and no energy, not A = %lld", (long long)d.A);
+    if (windowed && ((first.B && !d.start_middle) || (some && !d.middles))) return fail("decoder: start_middle or middles is missing");
+    if ((S && ((!windowed && !d.keys) || !d.values)) || (some && !d.contexts) || (d.weight_offsets[first.B] && !d.weights)) return fail("decoder: keys, values, contexts or weights are missing");
     if (some && d.query_weight && !d.queries) return fail("decoder: queries is missing");
     if (d.feeding && (!d.readout || !d.start_fed || (some && !d.features))) return fail("decoder: readout, start_fed or features is missing");
     if (!backward) return check_decoder_ranges(d, false, own);
-    if ((S && (!d.d_keys || !d.d_values)) || (some && !d.d_contexts)) return fail("decoder: d_keys, d_values or d_contexts is missing");
+    if (windowed && first.B && !d.d_start_middle) return fail("decoder: d_start_middle is missing");
+    if ((S && ((!windowed && !d.d_keys) || !d.d_values)) || (some && !d.d_contexts)) return fail("decoder: d_keys, d_values or d_contexts is missing");
     if (some && d.query_weight && !d.d_queries) return fail("decoder: d_queries is missing");
     if (d.d_query_weight && !d.query_weight) return fail("decoder: d_query_weight is given, but no query_weight");
     if (d.d_query_bias && !d.d_query_weight) return fail("decoder: d_query_bias needs d_query_weight");

@@ -81,27 +81,46 @@ template <class T> inline void add_scaled(T* to, const T* from, T scale, i64 siz
     each_vector<T>(size, [&](auto at) { at.write(to, at.read(to) + scale * at.read(from)); });
 }
 
-// What one query finds in one sequence of the memory.
+// What one query finds in one sequence of the memory. A window (`narrowest` > 0) reads no keys, and its query is two numbers a and w:
+//
+//   mu[t]    = mu[t-1] + exp(a[t])                        its middle, in steps of the memory
+//   sigma[t] = narrowest + exp(w[t])                      its deviation
+//   e[t, s]  = -(s - mu[t])^2 / (2 sigma[t]^2)            the score of step s
+//
+// Backward, g[s] = dL / de[t, s] = weight[s] (dL / dweight[s] - sum_r weight[r] dL / dweight[r]), and mu reaches all later steps:
+//
+//   dL / dmu[t]    = dL / dmu[t+1] + sum_s g[s] (s - mu[t]) / sigma[t]^2
+//   dL / da[t]     = exp(a[t]) dL / dmu[t]
+//   dL / dsigma[t] = sum_s g[s] (s - mu[t])^2 / sigma[t]^3
+//   dL / dw[t]     = exp(w[t]) dL / dsigma[t]
 template <class T> struct Attention {
     const OstinatoDecoder& d;
     i64 A, M;
+    bool windowed;
 
-    explicit Attention(const OstinatoDecoder& one) : d(one), A(one.A), M(one.M) {}
+    explicit Attention(const OstinatoDecoder& one) : d(one), A(one.A), M(one.M), windowed(one.narrowest > 0) {}
     i64 memory(i64 b) const { return d.examples ? d.examples[b] : b; }
     i64 first(i64 b) const { return d.memory_offsets[memory(b)]; }
     i64 steps(i64 b) const { return d.memory_offsets[memory(b) + 1] - first(b); }
     const T* keys(i64 s) const { return static_cast<const T*>(d.keys) + s * A; }
     const T* values(i64 s) const { return static_cast<const T*>(d.values) + s * M; }
+    T deviation(const T* query) const { return T(d.narrowest) + exponential(query[1]); }
 
-    void look(i64 b, const T* query, T* weights, T* context) const {
+    // `before` and `middle` of a window: of the step before, and of this one, which is written.
+    void look(i64 b, const T* query, const T* before, T* middle, T* weights, T* context) const {
         const i64 first = this->first(b), steps = this->steps(b);
         memset(context, 0, sizeof(T) * M);
+        if (windowed) *middle = *before + exponential(query[0]);
         if (!steps) return;
         const T* energy = static_cast<const T*>(d.energy);
+        const T sigma = windowed ? deviation(query) : T(1);
         T largest = -INFINITY;
         for (i64 s = 0; s < steps; s++) {
             T score;
-            if (energy) {
+            if (windowed) {
+                const T away = (T(s) - *middle) / sigma;
+                score = -(away * away) / 2;
+            } else if (energy) {
                 typename Simd<T>::V sum = {};
                 const T* key = keys(first + s);
                 each_vector<T>(A, [&](auto at) { sum += at.read(energy) * hyperbolic_tangent(at.read(query) + at.read(key)); });
@@ -120,8 +139,9 @@ template <class T> struct Attention {
         }
     }
 
-    // Adds to the gradients of the sequence's keys and values and of the energy; d_query is written. `space`: as many as steps.
-    void backward(i64 b, const T* query, const T* weights, const T* d_context, T* d_query, T* d_energy, T* space) const {
+    // Adds to the gradients of the sequence's keys and values, of the energy, and of the middle, which `d_middle` carries from step to
+    // step; d_query is written. `space`: as many as steps.
+    void backward(i64 b, const T* query, const T* middle, const T* weights, const T* d_context, T* d_query, T* d_energy, T* d_middle, T* space) const {
         const i64 first = this->first(b), steps = this->steps(b);
         const T* energy = static_cast<const T*>(d.energy);
         T mean = 0;
@@ -129,6 +149,19 @@ template <class T> struct Attention {
             space[s] = dot(d_context, values(first + s), M);
             mean += weights[s] * space[s];
             add_scaled(static_cast<T*>(d.d_values) + (first + s) * M, d_context, weights[s], M);
+        }
+        if (windowed) {
+            const T sigma = deviation(query);
+            T by_middle = 0, by_deviation = 0;
+            for (i64 s = 0; s < steps; s++) {
+                const T away = (T(s) - *middle) / sigma, through = weights[s] * (space[s] - mean) * away / sigma;
+                by_middle += through;
+                by_deviation += through * away;
+            }
+            *d_middle += by_middle;
+            d_query[0] = exponential(query[0]) * *d_middle;
+            d_query[1] = exponential(query[1]) * by_deviation;
+            return;
         }
         for (i64 s = 0; s < steps; s++) space[s] = weights[s] * (space[s] - mean) * (energy ? T(1) : T(d.scale));
         memset(d_query, 0, sizeof(T) * A);
@@ -227,6 +260,9 @@ template <class T, class C> struct Decoder {
         return static_cast<T*>(d.weights) + d.weight_offsets[b] + s * Attention<T>(d).steps(b);
     }
 
+    // Of step n, where the attention is a window.
+    T* middle(i64 n) const { return d.middles ? row(d.middles, n, 1) : nullptr; }
+
     // One thread's pointers, as many of each as it has sequences.
     struct Own {
         Row<T>* rows;
@@ -286,7 +322,8 @@ template <class T, class C> struct Decoder {
         const Attention<T> attention(d);
         for (i64 i = 0; i < alive; i++) {
             const i64 b = sequences[i], n = place(b, s);
-            attention.look(b, d.query_weight ? row(d.queries, n, A) : at.left[i], attention_row(b, s), row(d.contexts, n, M));
+            const T* before = !d.middles ? nullptr : s ? middle(n - 1) : row(d.start_middle, b, 1);
+            attention.look(b, d.query_weight ? row(d.queries, n, A) : at.left[i], before, middle(n), attention_row(b, s), row(d.contexts, n, M));
         }
     }
 
@@ -368,7 +405,8 @@ template <class T, class C> struct Decoder {
             }
             if (feeding) memset(row(d.d_start_fed, b, F), 0, sizeof(T) * F);
             if (d.energy) memset(row(d.d_energy, b, A), 0, sizeof(T) * A);
-            memset(row(d.d_keys, first, A), 0, sizeof(T) * A * steps);
+            if (d.narrowest > 0) *row(d.d_start_middle, b, 1) = 0;
+            else memset(row(d.d_keys, first, A), 0, sizeof(T) * A * steps);
             memset(row(d.d_values, first, M), 0, sizeof(T) * M * steps);
         }
         i64 alive = 0;
@@ -413,7 +451,7 @@ template <class T, class C> struct Decoder {
             const i64 b = sequences[i], n = place(b, s);
             const T* asked = feeding ? row(top().hidden, n, H) : top_before(b, s);
             T* d_query = d.query_weight ? row(d.d_queries, n, A) : space + d.longest_memory + M;
-            attention.backward(b, d.query_weight ? row(d.queries, n, A) : asked, attention_row(b, s), row(d.d_contexts, n, M), d_query, d.energy ? row(d.d_energy, b, A) : nullptr, space);
+            attention.backward(b, d.query_weight ? row(d.queries, n, A) : asked, middle(n), attention_row(b, s), row(d.d_contexts, n, M), d_query, d.energy ? row(d.d_energy, b, A) : nullptr, d.d_start_middle ? row(d.d_start_middle, b, 1) : nullptr, space);
             at.left[i] = d_query;
             at.out[i] = row(d.layer_gradients[L - 1].d_start_h, b, H);
             if (!d.query_weight) add_scaled(at.out[i], d_query, T(1), H);

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 9
+#define OSTINATO_ABI 10
 
 #define OSTINATO_CELL_NUMBER(number, ...) number,
 enum OstinatoCell { OSTINATO_CELLS(OSTINATO_CELL_NUMBER) NUM_CELLS };
@@ -90,12 +90,14 @@ typedef struct {
     int64_t num_layers, feeding, F, A, M;
     const int64_t* memory_offsets;  /* (num_examples + 1) the memory's steps */
     int64_t longest_memory;
-    const void* keys;               /* (S, A) */
+    const void* keys;               /* (S, A); a window has none */
     const void* values;             /* (S, M) */
     const void* query_weight;       /* (A, H), or null: the hidden state is the query and A = H */
     const void* query_bias;         /* (A) or null */
     const void* energy;             /* (A): additive scores energy . tanh(query + key); or null: scale * query . key */
     double scale;
+    double narrowest;               /* 0, or above 0: in place of these a Gaussian window of query_weight, A = 2, that moves by exp of
+                                       the query's first number and deviates by narrowest plus exp of its second (decoder.h) */
     const int64_t* examples;        /* (B) the memory that each target reads, or null: its own number */
     int64_t num_examples;           /* B without `examples`; memory_offsets has one more */
     int64_t fed_back;               /* 0 with feeding: the readout is made at each step but not fed back; layer 0 then has
@@ -107,9 +109,11 @@ typedef struct {
     const void* readout;            /* (F, H + M), with feeding */
     const void* readout_bias;       /* (F) or null */
     const void* start_fed;          /* (B, F), with feeding */
+    const void* start_middle;       /* (B), of a window: where it is before the first step, in steps of the memory */
     void* weights;                  /* as weight_offsets say */
     void* queries;                  /* (N, A), with query_weight */
     void* contexts;                 /* (N, M) */
+    void* middles;                  /* (N), of a window */
     void* features;                 /* (N, F), with feeding: the readouts */
     void* dropped;                  /* (num_layers - 1, N, H), where a layer has a mask */
     /* backward; every pointer is required where its counterpart is */
@@ -118,8 +122,9 @@ typedef struct {
     void* d_features;               /* (N, F), with feeding: given, and overwritten */
     void* d_contexts;               /* (N, M): given without feeding, and overwritten */
     void* d_start_fed;              /* (B, F), with feeding */
+    void* d_start_middle;           /* (B), of a window */
     void* d_queries;                /* (N, A): work space */
-    void* d_keys;                   /* (S, A): cleared here */
+    void* d_keys;                   /* (S, A): cleared here; a window has none */
     void* d_values;                 /* (S, M): cleared here */
     void* d_energy;                 /* (B, A): work space; the gradient is the sum of its rows */
     void* d_below;                  /* (B, H): work space, with several layers */

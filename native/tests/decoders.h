@@ -10,6 +10,7 @@ struct DecoderKind {
     std::vector<int64_t> lengths, memory;
     bool feeding, fed_back, additive, query, masks, biases;
     int64_t E = 5, H = 7, M = 6, A = 4, F = 3;
+    bool window = false;
 };
 
 // As Case: an OstinatoDecoder with all its memory.
@@ -30,7 +31,7 @@ template <class T> struct DecoderCase {
     int64_t N, out_size;
 
     explicit DecoderCase(const DecoderKind& one, unsigned seed = 1) : kind(one), memory(seed), scans(one.layers), gradients(one.layers) {
-        const int64_t B = one.lengths.size(), H = one.H, width = GATES[one.cell] * H, A = one.query ? one.A : H, F = one.feeding ? one.F : one.M;
+        const int64_t B = one.lengths.size(), H = one.H, width = GATES[one.cell] * H, A = one.window ? 2 : one.query ? one.A : H, F = one.feeding ? one.F : one.M;
         const int64_t num_c = NUM_C[one.cell];
         const bool after = one.cell == GRU_AFTER, fed_back = !one.feeding || one.fed_back;
         for (int64_t b = 0; b < B; b++) {
@@ -72,11 +73,13 @@ template <class T> struct DecoderCase {
         d.feeding = one.feeding, d.fed_back = one.fed_back, d.F = F, d.A = A, d.M = one.M, d.num_examples = B;
         d.memory_offsets = memory_offsets.data(), d.weight_offsets = weight_offsets.data();
         d.longest_memory = B ? *std::max_element(one.memory.begin(), one.memory.end()) : 0, d.scale = 0.7;
-        d.keys = input(S * A, true, &d.d_keys, 1), d.values = input(S * one.M, true, &d.d_values, 1);
+        d.narrowest = one.window ? 0.3 : 0;
+        d.keys = input(S * A, !one.window, &d.d_keys, 1), d.values = input(S * one.M, true, &d.d_values, 1);
         d.query_weight = input(A * H, one.query, &d.d_query_weight), d.query_bias = input(A, one.query && one.biases, &d.d_query_bias);
         d.energy = input(A, one.additive, &d.d_energy, 1, B);
         d.readout = input(F * (H + one.M), one.feeding, &d.d_readout), d.readout_bias = input(F, one.feeding && one.biases, &d.d_readout_bias);
         d.start_fed = input(B * F, one.feeding, &d.d_start_fed);
+        d.start_middle = input(B, one.window, &d.d_start_middle), d.middles = one.window ? room(N) : nullptr;
         d.weights = room(weight_offsets.back()), d.queries = one.query ? room(N * A) : nullptr, d.contexts = room(N * one.M);
         d.features = one.feeding ? room(N * F) : nullptr, d.dropped = one.masks && one.layers > 1 ? room((one.layers - 1) * N * H) : nullptr;
         d.d_queries = one.query ? room(N * A) : nullptr, d.d_below = one.layers > 1 ? room(B * H) : nullptr;
@@ -112,7 +115,7 @@ template <class T> struct DecoderCase {
     std::string name() const {
         std::ostringstream text;
         text << "decoder of " << kind.layers << " " << NAMES[kind.cell] << (kind.feeding ? kind.fed_back ? " feeding" : " readout" : "") << (kind.additive ? " additive" : "")
-             << (kind.query ? " query" : "") << (kind.masks ? " masks" : "") << " N=" << N << " H=" << kind.H;
+             << (kind.query ? " query" : "") << (kind.window ? " window" : "") << (kind.masks ? " masks" : "") << " N=" << N << " H=" << kind.H;
         return text.str();
     }
 };
@@ -127,6 +130,12 @@ std::vector<DecoderKind> decoder_kinds(int64_t H) {
                 turn++;
                 all.push_back({cell, layers, {3, 0, 5, 1, 2}, {4, 2, 3, 0, 6}, way < 2, way == 0, turn % 2 == 0, turn % 4 < 2, turn % 3 == 0, turn % 5 != 0});
                 all.back().H = H;
+            }
+    for (int64_t cell : {RNN_TANH, LSTM, GRU_AFTER, SLSTM})
+        for (int64_t layers = 1; layers <= 2; layers++)
+            for (int way = 0; way < 3; way++) {
+                all.push_back({cell, layers, {3, 0, 5, 1, 2}, {4, 2, 3, 0, 6}, way < 2, way == 0, false, true, layers == 2, way != 1});
+                all.back().H = H, all.back().window = true;
             }
     for (bool feeding : {true, false}) {
         all.push_back({LSTM, 1, {}, {}, feeding, true, true, true, false, true});
@@ -284,6 +293,34 @@ void wrong_decoders_are_refused() {
         change(one);
         refused(ostinato_decoder_backward(&one.d), "decoder backward", message);
     }
+    DecoderKind window = kind;
+    window.additive = false, window.window = true;
+    const std::pair<const char*, Change> wrong_windows[] = {
+        {"is no deviation", [](auto& c) { c.d.narrowest = -0.3; }},
+        {"is no deviation", [](auto& c) { c.d.narrowest = NAN; }},
+        {"is no deviation", [](auto& c) { c.d.narrowest = INFINITY; }},
+        {"a window has query_weight", [](auto& c) { c.d.A = 3; }},
+        {"a window has query_weight", [](auto& c) { c.d.energy = c.d.query_weight; }},
+        {"a window has query_weight", [](auto& c) { c.d.query_weight = nullptr, c.d.A = c.kind.H; }},
+        {"start_middle or middles", [](auto& c) { c.d.start_middle = nullptr; }},
+        {"start_middle or middles", [](auto& c) { c.d.middles = nullptr; }},
+        {"keys, values, contexts or weights", [](auto& c) { c.d.values = nullptr; }},
+        {"middles and start_middle overlap", [](auto& c) { c.d.start_middle = c.d.middles; }},
+        {"multiple of 4", [](auto& c) { c.d.middles = static_cast<char*>(c.d.middles) + 2; }},
+        {"keys, values, contexts or weights", [](auto& c) { c.d.narrowest = 0; }},
+    };
+    for (const auto& [message, change] : wrong_windows) {
+        DecoderCase<float> one(window);
+        change(one);
+        refused(one.forward(), "decoder with a window", message);
+    }
+    for (const auto& [message, change] : {std::pair<const char*, Change>{"d_start_middle is missing", [](auto& c) { c.d.d_start_middle = nullptr; }},
+                                          {"overlap", [](auto& c) { c.d.d_start_middle = c.d.middles; }}}) {
+        DecoderCase<float> one(window);
+        one.forward();
+        change(one);
+        refused(ostinato_decoder_backward(&one.d), "decoder with a window, backward", message);
+    }
     refused(ostinato_decoder_forward(nullptr), "no decoder", "missing");
     refused(ostinato_decoder_backward(nullptr), "no decoder", "missing");
     expect(ostinato_decoder_packed_size(nullptr) < 0 && ostinato_scan_packed_size(nullptr) < 0 && ostinato_packed_size(nullptr) < 0, "sizes of nothing");
@@ -302,7 +339,8 @@ void random_words_of_decoders_are_an_error_or_an_answer() {
         const auto add = [&](auto&... each) { (pointers.push_back((void**)&each), ...); };
         auto& d = one.d;
         add(d.keys, d.values, d.query_weight, d.query_bias, d.energy, d.readout, d.readout_bias, d.start_fed, d.weights, d.queries, d.contexts, d.features, d.dropped, d.d_features,
-            d.d_contexts, d.d_start_fed, d.d_queries, d.d_keys, d.d_values, d.d_energy, d.d_below, d.d_query_weight, d.d_query_bias, d.d_readout, d.d_readout_bias);
+            d.d_contexts, d.d_start_fed, d.d_queries, d.d_keys, d.d_values, d.d_energy, d.d_below, d.d_query_weight, d.d_query_bias, d.d_readout, d.d_readout_bias,
+            d.start_middle, d.middles, d.d_start_middle);
         one.scans.resize(10), one.gradients.resize(10);
         for (int64_t l = 0; l < one.kind.layers; l++) {
             auto& s = one.scans[l];

@@ -39,7 +39,7 @@ void products_are_sums(const char* set, int64_t half) {
 void wrong_products_and_activations_are_refused() {
     Memory memory(1);
     float *left = memory.numbers<float>(12, 1), *right = memory.numbers<float>(20, 1), *out = memory.numbers<float>(15, 1);
-    const OstinatoProduct fine{0, 0, 3, 5, 4, left, 4, right, 4, nullptr, nullptr, out, 5, nullptr, 0};
+    const OstinatoProduct fine{0, 0, 3, 5, 4, left, 4, right, 4, nullptr, nullptr, out, 5, nullptr, 0, 0};
     expect(ostinato_multiply(&fine) == 0, "a product");
     const std::pair<const char*, std::function<void(OstinatoProduct&)>> wrong[] = {
         {"no kind 3", [](auto& p) { p.kind = 3; }},

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions.contract import Attention
+from ostinato.kernels.decoder import Scores
 from ostinato.registry import Positive
 
 NARROWEST = 0.3
@@ -45,12 +46,17 @@ class Gaussian(Attention):
         self.start = math.log(advance)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        """The place of each step, (B, S, 1)."""
-        places = torch.arange(memory.shape[1], dtype=memory.dtype, device=memory.device)
-        return places.unsqueeze(1).expand(len(memory), -1, 1)
+        """Nothing, (B, S, 0): of the memory a window reads the places alone."""
+        return memory.new_empty(*memory.shape[:-1], 0)
+
+    def native(self) -> Scores:
+        weight = torch.cat([self.advance.weight, self.width.weight])
+        bias = torch.cat([self.advance.bias + self.start, self.width.bias])
+        return Scores(weight, bias, narrowest=NARROWEST)
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
-        away = keys.transpose(1, 2) - self._middle(query, previous)
+        places = torch.arange(keys.shape[1], dtype=keys.dtype, device=keys.device)
+        away = places - self._middle(query, previous)
         return -((away / (NARROWEST + self.width(query).exp())) ** 2) / 2
 
     def carried(self, weights: Tensor, query: Tensor, previous: Tensor | None) -> Tensor:

@@ -234,7 +234,7 @@ class RecurrentDecoder(Decoder):
         readout = None
         if not self.context_first:
             readout = self._native_readout(state.values.get("fed"), len(embedded))
-        after, top, contexts, weights = decoder.step(
+        after, top, contexts, weights, middle = decoder.step(
             self.cells,
             embedded,
             self._states(state.values),
@@ -244,10 +244,13 @@ class RecurrentDecoder(Decoder):
             attention.native(),
             readout,
             state.packed["loop"],
+            state.values.get("previous.0"),
         )
         values = {f"{layer}.{k}": part for layer, parts in enumerate(after) for k, part in enumerate(parts)}
         if self.input_feeding:
             values["fed"] = top
+        if middle is not None:
+            values["previous.0"] = middle
         padded = functional.pad(weights, (0, state.memory[0].values.shape[1] - weights.shape[1]))
         features = self._read_out([top, contexts, embedded]) if self.context_first else top
         return features, replace(state, values=values, attention=(padded,))

@@ -27,15 +27,18 @@ class Scores(NamedTuple):
         q = W_q s + b_q                       s itself without `query_weight`
         e = energy . tanh(q + key)            with `energy`
         e = scale * q . key                   without
+        mu = mu of the step before + exp(q_1);  e[place] = -(place - mu)^2 / (2 (narrowest + exp(q_2))^2)
+                                              a window, with `narrowest` above 0: no key is read
 
     Shapes:
-        query_weight (A, H); query_bias (A,); energy (A,)
+        query_weight (A, H), of a window A = 2; query_bias (A,); energy (A,)
     """
 
     query_weight: Tensor | None = None
     query_bias: Tensor | None = None
     energy: Tensor | None = None
     scale: float = 1.0
+    narrowest: float = 0.0
 
 
 class Readout(NamedTuple):
@@ -69,7 +72,7 @@ def decode(
 ) -> tuple[Tensor, Tensor]:
     """All steps of all targets: with a readout, the context after the cell; without one, the context before it.
 
-    The readout is fed back where the first cell reads more than x: [x; readout].
+    The readout is fed back where the first cell reads more than x: [x; readout]. A window begins at 0.
 
     Shapes:
         x (N, E); keys (S, A), memory (S, M) of as many sequences; returns the readouts (N, F) and the contexts (N, M),
@@ -85,8 +88,10 @@ def decode(
         readout: what the softmax reads, or None.
         masks: (N, H) of each layer above the first: dropout of what it reads, or None.
     """
-    plan = _Plan(tuple(cell.native() for cell in cells), x.layout, memory.layout, readout is not None, scores.scale)
-    tensors = _tensors(cells, plan.natives, x.values, states, keys, memory, scores, readout, masks)
+    natives = tuple(cell.native() for cell in cells)
+    plan = _Plan(natives, x.layout, memory.layout, readout is not None, scores.scale, scores.narrowest)
+    middle = x.values.new_zeros(len(x.layout), 1) if scores.narrowest else None
+    tensors = _tensors(cells, plan.natives, x.values, states, keys, memory, scores, readout, middle, masks)
     if wants_gradient(tensors):
         return _Decode.apply(replace(plan, half=halved(x.values.dtype)), *tensors)
     call = _Call(plan, tensors)
@@ -104,12 +109,14 @@ def step(
     scores: Scores,
     readout: Readout | None,
     packed: Packed,
-) -> tuple[list[State], Tensor, Tensor, Tensor]:
-    """One step of R hypotheses, no gradient: states, what the softmax reads, contexts, weights (R, longest memory).
+    middle: Tensor | None = None,
+) -> tuple[list[State], Tensor, Tensor, Tensor, Tensor | None]:
+    """One step of R hypotheses, no gradient: states, what the softmax reads, contexts, weights (R, longest memory), and
+    where their windows are (R, 1).
 
     As `decode` of one step each, but hypothesis r reads the memory of example rows[r], and the readout need not be fed
     back: that is so where the first cell reads x alone. Without a readout what is returned in its place is the top
-        hidden state.
+    hidden state, and without a window None in place of where it is.
 
     Args:
         cells: from the first layer up.
@@ -121,17 +128,18 @@ def step(
         scores: how a query is compared with a key.
         readout: what the softmax reads, or None.
         packed: keeps the weights between the calls of one generation.
+        middle: (R, 1) where the window of each was before, or None.
     """
-    plan = _Plan(
-        tuple(cell.native() for cell in cells), _ones(len(x)), memory.layout, readout is not None, scores.scale, rows
-    )
-    tensors = _tensors(cells, plan.natives, x, states, keys, memory, scores, readout, [None] * (len(cells) - 1))
+    natives, feeding = tuple(cell.native() for cell in cells), readout is not None
+    plan = _Plan(natives, _ones(len(x)), memory.layout, feeding, scores.scale, scores.narrowest, rows)
+    masks = [None] * (len(cells) - 1)
+    tensors = _tensors(cells, plan.natives, x, states, keys, memory, scores, readout, middle, masks)
     call = _Call(plan, tensors)
     call.forward(packed)
     has_c = states[0][1:]
     after = [states_of(hidden, extra if has_c else None) for hidden, extra in zip(call.hidden, call.extra)]
     weights = call.weights.view(len(x), memory.layout.longest)
-    return after, call.hidden[-1] if readout is None else call.features, call.contexts, weights
+    return after, call.hidden[-1] if readout is None else call.features, call.contexts, weights, call.middles
 
 
 @lru_cache(maxsize=64)
@@ -148,10 +156,12 @@ def _tensors(
     memory: Steps,
     scores: Scores,
     readout: Readout | None,
+    middle: Tensor | None,
     masks: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     tensors: list[Tensor | None] = [x, keys, memory.values, *scores[:3]]
     tensors += [None, None, None] if readout is None else readout
+    tensors.append(middle)
     for cell, native, state, mask in zip(cells, natives, states, (None, *masks)):
         tensors += [cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask]
         tensors += [state[0], c_of(state)]
@@ -167,11 +177,12 @@ class _Plan:
     memory: Layout
     feeding: bool
     scale: float
+    narrowest: float
     examples: Tensor | None = None
     half: bool = False
 
 
-_SHARED = 9  # tensors before those of the layers
+_SHARED = 10  # tensors before those of the layers
 _OF_LAYER = 8
 
 
@@ -182,7 +193,7 @@ class _Call:
         self.plan = plan
         tensors = self.tensors = [None if tensor is None else tensor.contiguous() for tensor in tensors]
         self.x, self.keys, self.values, self.query_weight, self.query_bias, self.energy = tensors[:6]
-        self.readout, self.readout_bias, self.start_fed = tensors[6:_SHARED]
+        self.readout, self.readout_bias, self.start_fed, self.start_middle = tensors[6:_SHARED]
         self.layers = [tensors[k : k + _OF_LAYER] for k in range(_SHARED, len(tensors), _OF_LAYER)]
         self.size = self.layers[0][1].shape[1]
         self.fed_size = len(self.readout) if plan.feeding else self.values.shape[1]
@@ -197,9 +208,9 @@ class _Call:
         if buffers is None:
             buffers = self._new_buffers()
         self.buffers = list(buffers)
-        self.weights, self.queries, self.contexts, self.features, self.dropped = self.buffers[:5]
+        self.weights, self.queries, self.contexts, self.middles, self.features, self.dropped = self.buffers[:6]
         count = len(self.layers)
-        self.gates, self.extra, self.hidden = (self.buffers[5 + k * count : 5 + (k + 1) * count] for k in range(3))
+        self.gates, self.extra, self.hidden = (self.buffers[6 + k * count : 6 + (k + 1) * count] for k in range(3))
 
     def _new_buffers(self) -> list[Tensor | None]:
         num_steps, new = self.plan.layout.total, self.x.new_empty
@@ -209,6 +220,7 @@ class _Call:
             self._new_weights(),
             None if self.query_weight is None else new(num_steps, len(self.query_weight)),
             new(num_steps, self.values.shape[1]),
+            None if self.start_middle is None else new(num_steps, 1),
             new(num_steps, self.fed_size) if self.plan.feeding else None,
             new(len(self.layers) - 1, num_steps, self.size) if has_masks else None,
             *(new(num_steps, len(layer[1])) for layer in self.layers),
@@ -236,7 +248,7 @@ class _Call:
             num_layers=len(scans),
             feeding=plan.feeding,
             F=self.fed_size,
-            A=self.keys.shape[1],
+            A=self.keys.shape[1] if self.query_weight is None else len(self.query_weight),
             M=self.values.shape[1],
             memory_offsets=plan.memory.offsets.data_ptr(),
             longest_memory=plan.memory.longest,
@@ -246,6 +258,7 @@ class _Call:
             query_bias=pointer(self.query_bias),
             energy=pointer(self.energy),
             scale=plan.scale,
+            narrowest=plan.narrowest,
             examples=pointer(plan.examples),
             num_examples=len(plan.memory),
             fed_back=self.fed_back,
@@ -253,9 +266,11 @@ class _Call:
             readout=pointer(self.readout),
             readout_bias=pointer(self.readout_bias),
             start_fed=pointer(self.start_fed),
+            start_middle=pointer(self.start_middle),
             weights=pointer(self.weights),
             queries=pointer(self.queries),
             contexts=pointer(self.contexts),
+            middles=pointer(self.middles),
             features=pointer(self.features),
             dropped=pointer(self.dropped),
             **gradients,
@@ -285,7 +300,8 @@ class _Call:
         d_energy = None if self.energy is None else self.energy.new_empty(rows, len(self.energy))
         d_below = self.x.new_empty(rows, self.size) if len(self.layers) > 1 else None
         shared = [_like(tensor) for tensor in self.tensors[:_SHARED]]
-        d_x, d_keys, d_values, d_query_weight, d_query_bias, _, d_readout, d_readout_bias, d_start_fed = shared
+        d_x, d_keys, d_values, d_query_weight, d_query_bias, _, d_readout, d_readout_bias, d_start_fed = shared[:-1]
+        d_start_middle = shared[-1]
         own, of_layers, kept = [], [], []
         for number, (native, layer) in enumerate(zip(self.plan.natives, self.layers)):
             apart = library().cell(native.cell).extra_product
@@ -320,6 +336,7 @@ class _Call:
                 "d_features": pointer(d_features),
                 "d_contexts": pointer(d_contexts),
                 "d_start_fed": pointer(d_start_fed),
+                "d_start_middle": pointer(d_start_middle),
                 "d_queries": pointer(d_queries),
                 "d_keys": pointer(d_keys),
                 "d_values": pointer(d_values),
@@ -334,7 +351,7 @@ class _Call:
         library().decoder_backward(decoder)
         d_energy = None if d_energy is None else d_energy.sum(0)
         gradients = [d_x, d_keys, d_values, d_query_weight, d_query_bias, d_energy]
-        gradients += [d_readout, d_readout_bias, d_start_fed]
+        gradients += [d_readout, d_readout_bias, d_start_fed, d_start_middle]
         for layer, (d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes, d_h, d_c) in zip(self.layers, own):
             d_bias_x = None if layer[2] is None else d_bias
             d_bias_h = d_bias if d_bias_n is None else torch.cat([d_bias[: 2 * self.size], d_bias_n])

@@ -57,13 +57,14 @@ class Decoder(ctypes.Structure):
         *_numbers("longest_memory"),
         *_addresses("keys values query_weight query_bias energy"),
         ("scale", ctypes.c_double),
+        ("narrowest", ctypes.c_double),
         *_addresses("examples"),
         *_numbers("num_examples fed_back"),
         *_addresses("packed"),
         *_numbers("packed_ready"),
-        *_addresses("weight_offsets readout readout_bias start_fed weights queries contexts features dropped"),
-        *_addresses("layer_gradients d_features d_contexts d_start_fed d_queries d_keys d_values d_energy d_below"),
-        *_addresses("d_query_weight d_query_bias d_readout d_readout_bias"),
+        *_addresses("weight_offsets readout readout_bias start_fed start_middle weights queries contexts middles"),
+        *_addresses("features dropped layer_gradients d_features d_contexts d_start_fed d_start_middle d_queries"),
+        *_addresses("d_keys d_values d_energy d_below d_query_weight d_query_bias d_readout d_readout_bias"),
     ]
 
 
