@@ -37,7 +37,6 @@ class Gaussian(Attention):
 
     needs_previous: ClassVar[bool] = True
     carried_size: ClassVar[int | None] = 1
-    reads_content: ClassVar[bool] = False
     pair_size = 1
 
     def __init__(self, query_size: int, memory_size: int, *, advance: Positive = 0.05):
@@ -54,15 +53,11 @@ class Gaussian(Attention):
         bias = torch.cat([self.advance.bias + self.start, self.width.bias])
         return Scores(weight, bias, narrowest=NARROWEST)
 
-    def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
-        places = torch.arange(keys.shape[1], dtype=keys.dtype, device=keys.device)
-        away = places - self._middle(query, previous)
-        return -((away / (NARROWEST + self.width(query).exp())) ** 2) / 2
-
-    def carried(self, weights: Tensor, query: Tensor, previous: Tensor | None) -> Tensor:
-        """The middle of the window."""
-        return self._middle(query, previous)
-
-    def _middle(self, query: Tensor, previous: Tensor | None) -> Tensor:
+    def move(self, query: Tensor, previous: Tensor | None) -> Tensor:
+        """The middle of the window, (B, K, 1)."""
         moved = (self.advance(query) + self.start).exp()
         return moved if previous is None else previous + moved
+
+    def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+        places = torch.arange(keys.shape[1], dtype=keys.dtype, device=keys.device)
+        return -(((places - previous) / (NARROWEST + self.width(query).exp())) ** 2) / 2

@@ -388,17 +388,18 @@ class RecurrentDecoder(Decoder):
         contexts, weights = [], []
         for k, (attention, source) in enumerate(zip(self.attentions, memory)):
             previous = values.get(f"previous.{k}")
-            before = None if previous is None else previous.unsqueeze(1)
+            if previous is not None:
+                previous = attention.move(query, previous)
             if rows is not None:
                 context, weight = source.attend_rows(attention, query, rows, previous)
             else:
+                before = None if previous is None else previous.unsqueeze(1)
                 both = source.attend(attention, query.unsqueeze(1), before)
                 context, weight = both[0].squeeze(1), both[1].squeeze(1)
             contexts.append(context)
             weights.append(weight)
-            if attention.needs_previous:
-                left = attention.carried(weight.unsqueeze(1), query.unsqueeze(1), before)
-                values[f"previous.{k}"] = left.squeeze(1)
+            if previous is not None:
+                values[f"previous.{k}"] = weight if attention.carried_size is None else previous
         return contexts, tuple(weights)
 
     def _show(self, k: int, weights: Callable[[], Steps], state: Decoding) -> None:

@@ -108,14 +108,15 @@ class Attend(Join):
         summary_size)."""
         left: list[Tensor | None] = [None] * len(memories)
         for hop in [*self.hops, None]:
+            moved = [attention.move(query, previous) for attention, previous in zip(self.attentions, left)]
             looked = [
                 memory.attend(attention, query, previous)
-                for attention, memory, previous in zip(self.attentions, memories, left)
+                for attention, memory, previous in zip(self.attentions, memories, moved)
             ]
             weights = [weight for _, weight in looked]
             left = [
-                attention.carried(weight, query, previous)
-                for attention, weight, previous in zip(self.attentions, weights, left)
+                weight if attention.carried_size is None else previous
+                for attention, weight, previous in zip(self.attentions, weights, moved)
             ]
             for at, (memory, weight) in enumerate(zip(memories, weights), 1):
                 show_attention(partial(_shown, self if hop is None else hop, weight, asking, memory.layout, at))

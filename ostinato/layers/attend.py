@@ -34,7 +34,8 @@ def attend(
     on a CPU this is no slower than keeping everything.
 
     Shapes:
-        query (B, K, Q); keys (B, S, A) from `attention.prepare(memory)`; memory (B, S, M); previous (B, K, S)
+        query (B, K, Q); keys (B, S, A) from `attention.prepare(memory)`; memory (B, S, M); previous (B, K, S),
+        or what `attention.move` gave
         context (B, K, M); weights (B, K, S), zero on padding
 
     Args:

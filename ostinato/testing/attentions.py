@@ -56,13 +56,17 @@ class Look(Case):
         return self.make(*self.sizes)
 
     def run(self, attention: Attention, query: Tensor, memory: Steps, previous: Steps | Tensor) -> tuple[Tensor, Steps]:
-        context, weights = Memory.of(attention, memory).attend(attention, query, _before(previous))
+        context, weights = Memory.of(attention, memory).attend(attention, query, _read(attention, query, previous))
         return context, Steps.from_padded(weights.transpose(1, 2), memory.layout)
 
 
-def _before(previous: Steps | Tensor) -> Tensor:
-    """What the step before left: its weights, which stand beside the memory, or other numbers of each query."""
-    return previous.padded().transpose(1, 2) if isinstance(previous, Steps) else previous
+def _read(attention: Attention, query: Tensor, previous: Steps | Tensor) -> Tensor:
+    """What scores read of what the step before left: its weights, which stand beside the memory, or other numbers of
+    each query."""
+    left = previous.padded().transpose(1, 2) if isinstance(previous, Steps) else previous
+    moved = attention.move(query, left)
+    assert moved is not None
+    return moved
 
 
 @torch.no_grad()
@@ -70,7 +74,7 @@ def weights_are_shares(case: Look) -> None:
     """Weights are the softmax of the scores over the real steps, the context is their sum; an example without steps has
     neither."""
     attention, (query, memory, previous) = case.made()
-    before = _before(previous)
+    before = _read(attention, query, previous)
     scores = attention.scores(query, attention.prepare(memory.padded()), before)
     context, weights = case.run(attention, query, memory, previous)
     for example, (steps, shares) in enumerate(zip(memory.split(), weights.split())):
@@ -82,7 +86,7 @@ def weights_are_shares(case: Look) -> None:
 def padding_changes_nothing(case: Look) -> None:
     """Whatever numbers stand beyond the last step of an example, and however many."""
     attention, (query, memory, previous) = case.made()
-    clean = Memory.of(attention, memory).attend(attention, query, before := _before(previous))
+    clean = Memory.of(attention, memory).attend(attention, query, before := _read(attention, query, previous))
     padded = memory.padded(fill=1e4)
     longer = torch.cat([padded, torch.full_like(padded[:, :2], -1e4)], 1)
     wide = nn.functional.pad(before, (0, 2)) if isinstance(previous, Steps) else before
@@ -94,7 +98,7 @@ def padding_changes_nothing(case: Look) -> None:
 def queries_look_alone(case: Look) -> None:
     """A query looks as it does among others; hypotheses in any order and number look into their own example."""
     attention, (query, memory, previous) = case.made()
-    kept, before = Memory.of(attention, memory), _before(previous)
+    kept, before = Memory.of(attention, memory), _read(attention, query, previous)
     context, weights = kept.attend(attention, query, before)
     for place in range(QUERIES):
         part = slice(place, place + 1)

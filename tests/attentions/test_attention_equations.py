@@ -75,7 +75,8 @@ def test_gaussian_is_gravess_equation():
     a = Gaussian(5, 3, advance=0.3).double()
     query, memory, _ = batch((5, 3), 2, 7, (4, 4), torch.float64)
     keys, before = a.prepare(memory.padded()), torch.tensor([0.5, 2.0]).double().view(1, 2, 1).expand(2, 2, 1)
-    scores, left = a.scores(query, keys, before), a.carried(None, query, before)
+    left = a.move(query, before)
+    scores = a.scores(query, keys, left)
     for example in range(2):
         for place, at in enumerate((0.5, 2.0)):
             q = query[example, place]
@@ -93,8 +94,8 @@ def test_a_window_moves_by_small_steps_from_the_beginning_to_the_end_and_stays_t
     a.advance.bias.zero_()
     keys, left, places = a.prepare(torch.zeros(1, 9, 3)), None, []
     for _ in range(220):
+        left = a.move(query, left)
         weights = a.scores(query, keys, left).softmax(2)
-        left = a.carried(weights, query, left)
         places.append(int(weights.argmax()))
     assert places == sorted(places) and places[-1] == 8
     assert [places.index(step) for step in range(1, 9)] == [int((step - 0.5) / 0.049) for step in range(1, 9)]

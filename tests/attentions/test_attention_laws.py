@@ -3,7 +3,6 @@
 import pytest
 
 from ostinato import registry
-from ostinato.registry import component
 from ostinato.testing import attentions, laws
 from ostinato.testing._tools import Member
 
@@ -17,8 +16,9 @@ def test_every_attention_keeps_the_laws(name, options):
     laws.run("attentions", name, options)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if component("attentions", name).reads_content])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "gaussian"])
 def test_it_learns_to_find_by_name(name):
+    """All but the window, which reads the places of steps and not what is there."""
     right, looked = attentions.find_by_name(Member.of("attentions", name), updates=250, seed=0)
     assert right >= 0.95 and looked >= 0.95
 
