@@ -898,21 +898,21 @@ def sweep(
     return report
 
 
-def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) -> DataLook:
+def look(data: str, outputs: Sequence[str] = (), *, sets: Sequence[str] = (), roots: Sequence[Path] = ()) -> DataLook:
     """What the first rows of a file show before anything is trained (`evaluation.look`)."""
-    return looking.look(data, outputs, roots=roots)
+    return looking.look(data, outputs, roots=roots, dialect=infer.dialect_of(sets))
 
 
 def label_notes(data: str, recipe: Recipe, *, roots: Sequence[Path] = ()) -> list[str]:
-    """What is to know of the labels of a file before they are learnt."""
+    """What is to know of the labels of a file, and of rows that are none, before they are learnt."""
     kinds = {name: component("modalities", column.type) for name, column in recipe.settings.outputs.items()}
     labels = [
         recipe_columns.column_of(f"outputs.{name}", recipe.settings.outputs[name])
         for name, kind in kinds.items()
         if not kind.is_sequence and not kind.numeric
     ]
-    dialect = Dialect.of(recipe.settings.data)
-    return looking.label_notes(infer.look_at(data, data_root=roots, dialect=dialect), labels) if labels else []
+    seen = infer.look_at(data, data_root=roots, dialect=Dialect.of(recipe.settings.data))
+    return [*looking.header_notes(seen), *looking.label_notes(seen, labels)]
 
 
 def init(
@@ -920,6 +920,7 @@ def init(
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
     *,
+    sets: Sequence[str] = (),
     file: Path | None = None,
     roots: Sequence[Path] = (),
     say: Callable[[str], None] = _silent,
@@ -930,6 +931,7 @@ def init(
         data: a table, or text with one example a line.
         inputs: `COLUMN` or `COLUMN:TYPE`; what is missing is inferred.
         outputs: likewise.
+        sets: how the file is written, such as `data.header=3`.
         file: the recipe's file, which must not exist yet.
         roots: folders where the data are looked for after the working folder.
         say: receives each guess with its reason.
@@ -942,7 +944,9 @@ def init(
         raise ConfigError(
             f"{file}: exists already, and init overwrites nothing; give another --recipe FILE, or delete it"
         )
-    text = infer.text_of(infer.guess_aloud(data, inputs, outputs, roots=roots, say=say), inputs, outputs, file)
+    dialect = infer.dialect_of(sets)
+    guessed = infer.guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect)
+    text = infer.text_of(guessed, inputs, outputs, file, sets)
     if file is not None:
         files.write(file, text)
     return text

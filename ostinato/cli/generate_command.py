@@ -5,10 +5,14 @@ from pathlib import Path
 import click
 
 from ostinato import files
-from ostinato.cli.options import device_option, json_option, note, seed_option, set_option, show
+from ostinato.cli.options import device_option, json_option, note, seed_option, set_option, show, with_one
 
 
-@click.command("generate")
+def _text(further: list[str]) -> str:
+    return f"{' '.join(further)}: it starts from no text; to continue one use ostinato predict RUN TEXT"
+
+
+@click.command("generate", cls=with_one(_text))
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--number", type=click.IntRange(min=1), default=10, show_default=True, help="How many answers.")
 @click.option(

@@ -39,6 +39,34 @@ verbose_option = click.option(
 )
 
 
+def with_one(advice: Callable[[list[str]], str]) -> type[click.Command]:
+    """A command of one argument: where more are given it says what to do with them.
+
+    Args:
+        advice: of the further arguments.
+    """
+
+    class WithOne(click.Command):
+        allow_extra_args = True
+
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            rest = super().parse_args(ctx, args)
+            if ctx.args:
+                raise click.UsageError(advice(ctx.args), ctx)
+            return rest
+
+    return WithOne
+
+
+def one_source(further: list[str]) -> str:
+    """What to do where a command gets several files of data."""
+    return (
+        f"{' '.join(further)}: one file or recipe at a time; name files whose lines belong together in one argument:"
+        " '{en: train.en, de: train.de}'; several tables are rows of one as a list in a recipe: data: {train: [a.csv,"
+        " b.csv]}"
+    )
+
+
 def run_option(help: str) -> Callable[[Any], Any]:
     """Where a command that makes runs puts them; `--out` is what people typed before."""
     return click.option("--run", "--out", "out", type=click.Path(path_type=Path), metavar="DIR", help=help)

@@ -12,16 +12,18 @@ from ostinato.cli.options import (
     forecast_option,
     json_option,
     note,
+    one_source,
     roots,
     seed_option,
     set_option,
     show,
     verbose_option,
     with_forecast,
+    with_one,
 )
 
 
-@click.command("train")
+@click.command("train", cls=with_one(one_source))
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE|DATA")
 @set_option
 @click.option(

@@ -43,6 +43,7 @@ class Dialect(NamedTuple):
         thousands: the sign between groups of three digits.
         rows: what a row of a text file is: `lines`, `blank` (what lies between blank lines) or `file`.
         passage: of a `file`: the characters of a passage of it, which is the row then; None: the whole.
+        header: the line that names the columns, of a sheet the row; None: the first.
     """
 
     delimiter: str | None = None
@@ -51,6 +52,7 @@ class Dialect(NamedTuple):
     thousands: str | None = None
     rows: str | None = None
     passage: int | None = None
+    header: int | None = None
 
     @staticmethod
     def of(data: Any) -> Dialect:
@@ -75,8 +77,11 @@ class Dialect(NamedTuple):
 
     def form(self) -> list[Any]:
         """What decides the rows of a file beside its content and its ending."""
-        *plain, passage = self
-        return [] if not any(self) else [plain if passage is None else list(self)]
+        values = list(self)
+        # What was added later is left out where it is not set, so that rows encoded before are found again.
+        while len(values) > self._fields.index("passage") and values[-1] is None:
+            values.pop()
+        return [values] if any(values) else []
 
 
 PLAIN = Dialect()
@@ -121,6 +126,8 @@ class Source(ABC):
     """What was done with it that the user did not ask for."""
     advice: str = ""
     """What to do where it lacks a column."""
+    labels: tuple[str, ...] = ()
+    """The columns that are labels however few rows there are, such as names of subfolders."""
     no_rows: str = ""
     """Of a source that has columns and no rows: its refusal where rows are needed."""
     csv_dialect: Dialect = PLAIN

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ostinato.data.contract import BLOCK_VALUES, Block, Dialect, FileSource, Numbers, ParallelFiles, demand_distinct
+from ostinato.data.header import LOOKED_AT, SURE, is_title, named_in, title_advice
 from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, last_line, line_blocks, text_blocks
 from ostinato.errors import DataError
 
@@ -126,42 +127,63 @@ class Delimited(FileSource):
 
     def __init__(self, path: Path, shown: str, where: str, dialect: Dialect, *, separator: str, quoted: bool):
         super().__init__(path, shown, where, dialect)
-        self.separator, self.quoted = dialect.delimiter or separator, quoted
+        self.separator, self.quoted, self.header = dialect.delimiter or separator, quoted, dialect.header or 1
         self.form: tuple[Any, ...] = ("csv" if quoted else "tsv",)
         if quoted and dialect.delimiter is None:
             first, _ = next(self._blocks(GLANCE_BYTES, last_line))
-            bare = re.sub(r'"[^"]*"', "", decoded(first.partition(b"\n")[0], self.title, 1))
+            bare = re.sub(r'"[^"]*"', "", decoded(first.partition(b"\n")[0], self.title, self.header))
             if "," not in bare and (delimiter := next((sign for sign in DELIMITERS if sign in bare), None)):
                 self.separator, self.form = delimiter, (*self.form, delimiter)
                 divided = f"{self.title}: its fields are divided by {delimiter!r}, as its header shows"
                 self.notes = (*self.notes, f"{divided}; data.delimiter names another")
         data, _ = next(self._blocks(GLANCE_BYTES, self._cut))
-        header = decoded(data[: self._ends(data, 1)[0] + 1], self.title, 1).rstrip("\r\n")
+        header = decoded(data[: self._ends(data, self.header)[0] + 1], self.title, self.header).rstrip("\r\n")
         try:
             fields = next(csv.reader([header], delimiter=self.separator), []) if quoted else None
             self.columns = tuple(header.split(self.separator) if fields is None else fields)
         except csv.Error as error:
-            raise DataError(f"{self.title} line 1: the header cannot be read ({error}); mend it") from error
+            raise DataError(f"{self.title} line {self.header}: the header cannot be read ({error}); mend it") from error
         if not header.strip():
-            raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
+            which = "the first line must name the columns, or data.header says which line does"
+            raise DataError(f"{self.title} line {self.header} is blank; {which}")
         if quoted:
             self.csv_dialect = Dialect(delimiter=self.separator, decimal=dialect.decimal)
         if self.separator == "," and ";" in "".join(self.columns):
             self.advice = "; where ';' divides them set data.delimiter: ';'"
-        demand_distinct(self.columns, f"{self.title} line 1: the header names column")
+        advice = ""
+        if (named := self._named(data)) is not None:
+            advice = title_advice(self.header, "line", named)
+            self.advice += advice
+            self.notes = (*self.notes, f"{self.title}: line {self.header} names one column alone{advice}")
+        demand_distinct(self.columns, f"{self.title} line {self.header}: the header names column", advice)
         if next(self._records(GLANCE_BYTES), None) is None:
             header = ", ".join(self.columns)
             self.no_rows = f"{self.title} has a header ({header}) and no rows; give a file with at least one row"
 
     def _blocks(self, size: int, cut: Callable[[bytes, int], int]) -> Iterator[tuple[bytes, int]]:
         encoding = self.dialect.encoding
-        return line_blocks(self.path, self.title, size=size, cut=cut, encoding=encoding, most=RECORD_BYTES)
+        return line_blocks(
+            self.path, self.title, size=size, cut=cut, encoding=encoding, most=RECORD_BYTES, first=self.header
+        )
+
+    def _named(self, data: bytes) -> int | None:
+        """The line that may name the columns, where the header seems to be a title."""
+        lines = decoded(data, self.title, self.header).splitlines()[1 : 1 + LOOKED_AT]
+        signs = self.separator if len(self.columns) > 1 else DELIMITERS if self.quoted else ""
+        if len(self.columns) > 1 and not is_title(self.columns):
+            return None
+        for sign in signs:
+            # Of one column alone: what divides all lines below it alike.
+            counts = {line.count(sign) for line in lines if line.strip()}
+            if len(self.columns) > 1 or (len(counts) == 1 and counts != {0} and len(lines) >= SURE):
+                return named_in((self.header + at, line.split(sign)) for at, line in enumerate(lines, 1))
+        return None
 
     def _records(self, size: int) -> Iterator[tuple[bytes, int]]:
         """Blocks of whole records after the header, each with the number of its first line."""
         for data, line in self._blocks(size, self._cut):
-            if line == 1:
-                end = self._ends(data, 1)[0] + 1
+            if line == self.header:
+                end = self._ends(data, line)[0] + 1
                 data, line = data[end:], line + data.count(b"\n", 0, end)
             if data:
                 yield data, line
@@ -225,10 +247,14 @@ class Delimited(FileSource):
         size = ends[wrong] - starts[wrong]
         wrong = wrong[(size > 1) | ((size == 1) & (raw[starts[wrong]] != RETURN))]
         if len(wrong):
-            count = int(fields[wrong[0]])
+            count, start = int(fields[wrong[0]]), int(starts[wrong[0]])
+            at = line + data.count(b"\n", 0, start)
+            # Where the first of all rows has other fields than the header, the header may be none.
+            is_first = line - self.header <= LOOKED_AT and not data[:start].strip()
+            title = title_advice(self.header, "line", at) if is_first else ""
             problem = (
                 f" has {count} field{'s' * (count != 1)}, and the header names {len(self.columns)} "
-                f"({', '.join(self.columns)}){self.advice}; "
+                f"({', '.join(self.columns)}){self.advice}{title}; "
                 + (
                     f"quote a field that holds {self.separator!r}"
                     if self.quoted
@@ -236,7 +262,7 @@ class Delimited(FileSource):
                 )
                 + ", and write an empty field for a missing value"
             )
-            raise self._wrong(data, line, int(starts[wrong[0]]), problem)
+            raise self._wrong(data, line, start, problem)
         if data.count(b"\n") == len(ends):
             return range(line, line + len(ends))
         return line + np.searchsorted(np.flatnonzero(raw == NEWLINE), starts)

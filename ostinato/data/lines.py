@@ -43,6 +43,7 @@ def line_blocks(
     cut: Callable[[bytes, int], int] = last_line,
     encoding: str | None = None,
     most: int = LINE_BYTES,
+    first: int = 1,
 ) -> Iterator[tuple[bytes, int]]:
     """The file as UTF-8 in (block, number of its first line), each block cut by `cut` and ended by a newline.
 
@@ -52,6 +53,7 @@ def line_blocks(
         cut: how many bytes of a block, that begins at a line, hold whole records.
         encoding: of the file; None: UTF-8, or what `encoding_of` detects.
         most: bytes of the longest line.
+        first: the line to begin at; those before it are no part of the table.
     """
     encoding = encoding or encoding_of(path, title).name
     most = int(float(os.environ.get(LINE_VARIABLE, 0)) * (1 << 20)) or most
@@ -65,6 +67,11 @@ def line_blocks(
         carriage = b"\r" in more[:GLANCE_BYTES] and b"\n" not in more[:GLANCE_BYTES]
         while more:
             more = more.replace(b"\r", b"\n") if carriage else more
+            while line < first and more:
+                line, more = line + (b"\n" in more), more.partition(b"\n")[2]
+            if line < first:
+                more = _read(file, reading, title, line)
+                continue
             data = carry + more
             end = cut(data, line)
             if end:
@@ -81,6 +88,8 @@ def line_blocks(
             # Reading twice as much while no line ends keeps the time for one huge line linear.
             reading = max(size, len(carry))
             more = _read(file, reading, title, line)
+    if line < first:
+        raise DataError(f"{title} ends before line {first}, where data.header has the names of the columns; lower it")
     if carry:
         yield carry + b"\n", line
 

@@ -10,86 +10,30 @@ import hashlib
 import json
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ostinato.data.columns import Conll, Fasta, TimeSeries, columns_in
-from ostinato.data.contract import PLAIN, Block, Dialect, FileSource, Rows, Source
-from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
-from ostinato.data.lines import GLANCE_BYTES, encoding_of
-from ostinato.data.manifest import MARK, Manifest, endings, rows_of_file
-from ostinato.data.manifest import TEXT as TEXT_ENDING
+from ostinato.data.columns import Conll, Fasta, columns_in
+from ostinato.data.contract import PLAIN, Block, Dialect, Rows, Source
+from ostinato.data.files import Delimited, Lines
+from ostinato.data.folders import TEXT, files_in, manifest_in
+from ostinato.data.kinds import CONLLU, FASTA, FOREIGN, TABLES, ending_of
+from ostinato.data.manifest import MARK, Manifest, rows_of_file
 from ostinato.data.memory import Memory, is_frame
-from ostinato.data.sheets import Sheet
 from ostinato.errors import DataError, nearest
 
 if TYPE_CHECKING:
     from ostinato.modalities.contract import Modality
 
 
-def _fasta(path: Path, shown: str, where: str, dialect: Dialect) -> Fasta:
-    return Fasta({"": (path, shown)}, where, dialect)
-
-
-FASTA = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".fas")
-CONLLU = ".conllu"
-MANIFESTS: dict[str, Callable[[Path, str, str, Dialect], FileSource]] = {
-    ".csv": partial(Delimited, separator=",", quoted=True),
-    ".tsv": partial(Delimited, separator="\t", quoted=False),
-    ".jsonl": JsonLines,
-    ".ndjson": JsonLines,
-    ".parquet": Parquet,
-}
-TABLES: dict[str, Callable[[Path, str, str, Dialect], Source]] = {
-    **MANIFESTS,
-    **dict.fromkeys((".xlsx", ".xls", ".xlsb", ".ods"), Sheet),
-    **dict.fromkeys((".conll", ".iob", ".bio"), Conll),
-    CONLLU: partial(Conll, universal=True),
-    **dict.fromkeys(FASTA, _fasta),
-    ".ts": TimeSeries,
-}
-"""Endings of files that name their columns, also before `.gz`, and what reads them."""
-_MANIFEST = (
-    f"in a folder {' or '.join(f'manifest{kind}' for kind in MANIFESTS)} is a table of the rows, whose columns "
-    "NAME:file hold paths of files; or name a file in the folder"
-)
-FOREIGN = {
-    "write one JSON object a line, {column: value}, and name the file .jsonl": (".json",),
-    "save it as .csv or .tsv": (".sav", ".dta", ".sas7bdat", ".rds", ".rdata"),
-    "write it as .parquet": (
-        ".arrow",
-        ".feather",
-        ".ipc",
-        ".orc",
-        ".avro",
-        ".h5",
-        ".hdf5",
-        ".sqlite",
-        ".db",
-        ".pkl",
-        ".pickle",
-    ),
-    "name it in a folder's manifest, or give the array from Python": (".npy", ".npz", ".mat"),
-    "unpack it, or pack it with gzip": (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
-    "save it as plain text": (".pdf", ".doc", ".docx", ".odt", ".rtf"),
-}
-"""Endings that would be taken for text with one example a line, and what to do instead."""
 COLUMNS = re.compile(r"\{\s*([^:{}]+?)\s*:\s*([^{}]+?)\s*\}")
 """The columns of a file in CoNLL's form from left to right, and the file, as a recipe and a command line name them."""
 PAIR = re.compile(r"([^:]+?)\s*:\s*(.+?)\s*(?:,\s*(?=[^:,]+:\s)|$)")
 """Each of the columns within these braces, with its file: `de: train.de, en: train.en`."""
-TEXT, LABEL = "text", "label"
-"""The columns of a folder of texts."""
-FIRST_TEXTS = 100
-"""Of a folder, whose encoding is looked at."""
-MOST_STRAYS = 3
-"""Named in a message."""
 Roots = Path | Sequence[Path] | None
 
 
@@ -180,6 +124,16 @@ class Table:
         for block in self._some(name, rows):
             yield from block.columns[name]
 
+    @property
+    def advice(self) -> str:
+        """What to do where it lacks a column."""
+        return self._sources[0].advice
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns that are labels however few rows there are."""
+        return self._sources[0].labels
+
     def named(self) -> Table:
         """The same rows, with the names of files in place of what no table can hold."""
         return Table([source.named() for source in self._sources], self.columns, self.where)
@@ -250,7 +204,7 @@ def open_table(
     Args:
         source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz);
             a list of files, their rows one after the other; a folder with a table called `manifest`, or of texts or
-            files that a modality reads, all of one ending, whose columns are `text` and, where they lie in subfolders,
+            files that one modality reads, or of one ending, whose columns are `text` and, where they lie in subfolders,
             `label`, the subfolder's name; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
             sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right,
             `_` for each that is not read (in both a list of files in place of each file); or data in memory: an
@@ -364,16 +318,10 @@ class _Opener(NamedTuple):
         where = self.where
         folder = next((place for place in _looked_at(name, self.base, self.data_root) if place.exists()), None)
         if folder is not None and folder.is_dir():
-            if not any(path.name.startswith("manifest.") for path in folder.iterdir()):
-                text, label = _names(self.columns)
-                rows, ending = _texts(Path(name), folder, where, text, label)
-                listed = Memory(rows, where)
-                listed.name = str(name)
-                texts = Manifest(listed, folder, where, ending, self.dialect.encoding, each=text)
-                if self.dialect.encoding is None and ending == TEXT_ENDING:
-                    texts.notes = _recoded(folder, [row[f"{texts.columns[0]}{MARK}"] for row in rows[:FIRST_TEXTS]])
-                return texts
-            return self.manifest(_manifest(Path(name), folder, where))
+            manifest = manifest_in(name, folder, where)
+            if manifest is not None:
+                return self.manifest(manifest)
+            return files_in(name, folder, where, self.columns, self.dialect.encoding)
         path, shown, kind = self.found(name), str(name), ending_of(Path(name))
         if kind in TABLES:
             table = TABLES[kind](path, shown, where, self.dialect)
@@ -412,71 +360,10 @@ def _demand_known(name: str, where: str) -> None:
         )
 
 
-def _names(columns: Sequence[str] | None) -> tuple[str, str]:
-    """What the texts of a folder and their labels are called: as asked, where one name is another than theirs."""
-    others = [column for column in columns or () if column not in (TEXT, LABEL)]
-    if len(others) != 1:
-        return TEXT, LABEL
-    return (TEXT, others[0]) if TEXT in (columns or ()) else (others[0], LABEL)
-
-
-def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple[list[dict[str, str]], str]:
-    """A row for each text of a folder, in the order of names, with its subfolder where it lies in one; and the ending
-    that all of them have where they are texts.
-
-    Errors:
-        DataError: there is none, several endings are there, or some lie in subfolders and some do not.
-    """
-    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    paths = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
-    kinds, depths = sorted({ending_of(path) for path in paths}), sorted({len(path.parts) for path in paths})
-    foreign = next((kind for kind in kinds if kind in TABLES or any(kind in others for others in FOREIGN.values())), "")
-    if len(kinds) != 1 or foreign or depths not in ([1], [2]):
-        problem = f"with files of {', '.join(kinds)}" if kinds else "without a file"
-        problem = f"whose files lie at {' and '.join(map(str, depths))} levels" if len(depths) > 1 else problem
-        raise DataError(
-            f"{where}: {name} is a folder {problem}; {_strays(paths)}texts of one ending are read as they are, all of "
-            f"them in the folder or each in a subfolder that is its label; otherwise {_MANIFEST}"
-        )
-    labels = [{label: path.parent.name} if len(path.parts) == 2 else {} for path in paths]
-    with (folder / paths[0]).open("rb") as file:
-        is_text = kinds[0] not in endings() or b"\0" not in file.read(GLANCE_BYTES)
-    rows = [{f"{text}{MARK}": path.as_posix(), **labelled} for path, labelled in zip(paths, labels)]
-    return rows, kinds[0] if is_text else TEXT_ENDING
-
-
-def _strays(paths: Sequence[Path]) -> str:
-    """What to move out of a folder so that the rest is of one ending and at one level, where most of it is."""
-    usual = Counter((len(path.parts), ending_of(path)) for path in paths).most_common(1)
-    strays = [path.as_posix() for path in paths if (len(path.parts), ending_of(path)) != usual[0][0]]
-    if not strays or 2 * len(strays) >= len(paths):
-        return ""
-    more = f" and {len(strays) - MOST_STRAYS:,} more" * (len(strays) > MOST_STRAYS)
-    return f"move {', '.join(strays[:MOST_STRAYS])}{more} out of it: "
-
-
-def _recoded(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """A note on the first of some texts that is not in UTF-8."""
-    notes = (encoding_of(folder / name, f"{folder.name}/{name}").notes for name in names)
-    return next(filter(None, notes), ())
-
-
 def as_columns(source: Any) -> Any:
     """`{word _ _ tag: file}` or `{de: file, en: file}` in one string as the mapping that it is; all else as it is."""
     named = COLUMNS.fullmatch(source.strip()) if isinstance(source, str) else None
     return dict(PAIR.findall(named[0].strip("{ }"))) if named else source
-
-
-def _manifest(name: Path, folder: Path, where: str) -> Path:
-    """The manifest of a folder, named as the folder was."""
-    there = [path.name for path in folder.iterdir()]
-    manifests = [
-        f"manifest{kind}{packed}" for kind in MANIFESTS for packed in ("", ".gz") if f"manifest{kind}{packed}" in there
-    ]
-    if len(manifests) != 1:
-        problem = f"with {' and '.join(manifests)}; keep one of them" if manifests else "without a manifest"
-        raise DataError(f"{where}: {name} is a folder {problem}; {_MANIFEST}")
-    return name / manifests[0]
 
 
 def is_table(source: str) -> bool:
@@ -488,12 +375,6 @@ def is_table(source: str) -> bool:
 def is_data(source: str) -> bool:
     """Whether a name is that of a table or of text rather than of a recipe."""
     return is_table(source) or ending_of(Path(source)) == ".txt" or rows_of_file(source) is not None
-
-
-def ending_of(path: Path) -> str:
-    """The ending that tells a file's kind, without `.gz`."""
-    name = path.name.lower().removesuffix(".gz")
-    return Path(name).suffix
 
 
 def _looked_at(name: str | Path, base: Path, data_root: Roots) -> list[Path]:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.data.contract import Block, Dialect, FileSource, demand_distinct
+from ostinato.data.header import is_title, named_in, title_advice
 from ostinato.errors import DataError
 
 BLOCK_ROWS = 1 << 14
+TOP = 100
+"""Rows among which the first that is not empty is looked for."""
 
 
 class Sheet(FileSource):
-    """The first sheet of a workbook: names of columns in its first row, then a row each; it is held in memory.
+    """The first sheet of a workbook: the names of columns in its first row that is not empty, then a row
+    each; it is held in memory.
 
     Errors:
         DataError: the extra is not installed, the file is damaged, or the sheet has no rows or a name twice.
@@ -35,22 +39,32 @@ class Sheet(FileSource):
         try:
             book = fastexcel.read_excel(path.read_bytes())
             sheet, *others = book.sheet_names
-            header = book.load_sheet(sheet, header_row=None, n_rows=1, dtypes="string").to_polars()
-            self.frame = book.load_sheet(sheet).to_polars()
+            top = book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=dialect.header or TOP, dtypes="string")
+            rows = list(enumerate(top.to_polars().rows(), 1))
+            self.header = dialect.header or next((number for number, cells in rows if any(cells)), 1)
+            self.frame = book.load_sheet(sheet, header_row=self.header - 1).to_polars()
         except (fastexcel.FastExcelError, OSError) as why:
             raise DataError(
                 f"{self.title} is no whole workbook ({str(why).splitlines()[0]}); save it again, or as .csv"
             ) from None
         self.columns = tuple(self.frame.columns)
-        demand_distinct(filter(None, header.row(0) if header.height else ()), f"{self.title}: the sheet names column")
+        names = rows[self.header - 1][1] if len(rows) >= self.header else ()
+        if dialect.header is not None and not any(names):
+            raise DataError(
+                f"{self.title} row {dialect.header}, where data.header has the columns' names, is empty; change it"
+            )
+        demand_distinct(filter(None, names), f"{self.title}: the sheet names column")
+        if is_title([name or "" for name in names]) and (named := named_in(rows[self.header :])):
+            self.advice = title_advice(self.header, "row", named)
+            self.notes = (f"{self.title}: row {self.header} names one column alone{self.advice}",)
         if not self.frame.height:
             self.no_rows = f"{self.title} has no rows below its first; give a sheet with at least one row"
         if others:
-            self.notes = (f"{self.title}: the sheet '{sheet}' is read, and not {', '.join(others)}",)
+            self.notes = (*self.notes, f"{self.title}: the sheet '{sheet}' is read, and not {', '.join(others)}")
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for start in range(0, self.frame.height, BLOCK_ROWS):
             part = self.frame.slice(start, BLOCK_ROWS)
             cells: dict[str, list[Any]] = {column: part[column].to_list() for column in columns}
-            # Row 1 holds the names.
-            yield Block(self.name, "row", range(start + 2, start + 2 + part.height), cells, False)
+            first = self.header + 1 + start
+            yield Block(self.name, "row", range(first, first + part.height), cells, False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ostinato import files
 from ostinato.data.contract import PLAIN, Dialect
-from ostinato.data.read import FOREIGN, TABLES
+from ostinato.data.kinds import FOREIGN, TABLES
 from ostinato.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -164,7 +164,10 @@ def _frame(records: Iterator[Record], like: Record) -> polars.DataFrame:
     rows = list(records)
     shown = rows or [like]
     columns = {name: [row[name] for row in shown] for name in shown[0]}
-    return polars.DataFrame({name: _typed(cells) for name, cells in columns.items()}).head(len(rows))
+    frame = polars.DataFrame({name: _typed(cells) for name, cells in columns.items()}).head(len(rows))
+    # Without rows nothing tells what these columns hold; as texts they can be joined with those of other tables.
+    unknown = {polars.Null(): polars.String(), polars.List(polars.Null): polars.List(polars.String)}
+    return frame if rows else frame.cast({name: unknown.get(kind, kind) for name, kind in frame.schema.items()})
 
 
 def _typed(cells: list[Any]) -> Any:

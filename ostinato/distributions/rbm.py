@@ -97,7 +97,8 @@ class Rbm(Distribution):
         """How log p(y) is estimated where it is not exact."""
         return (
             f"reverse annealing with {CHAINS} chains of {annealing} steps for each target; on average the probability "
-            "is estimated too low, less so with more annealing_steps"
+            "is estimated too low, less so with more: set annealing_steps of its head in the run's recipe.yaml and "
+            "evaluate again"
         )
 
     @property

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.data.contract import PLAIN, Dialect
 from ostinato.errors import ConfigError, nearest
 from ostinato.evaluation.errors import similar_labels
 from ostinato.preprocessing.leaks import COPIED, share_given
 from ostinato.recipe import infer
 from ostinato.recipe.column_types import is_id
+from ostinato.recipe.schema import opened
+from ostinato.registry import component
 
 MAJORITY = 0.8
 """A label of a larger share makes accuracy say little."""
@@ -75,32 +78,34 @@ class DataLook:
         return [f"{self.source}: {self.rows:,} rows", *columns, *(f"note: {note}" for note in self.notes)]
 
 
-def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) -> DataLook:
+def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), dialect: Dialect = PLAIN) -> DataLook:
     """The columns of a file, and notes on duplicated rows, labels and columns.
 
     Args:
         data: a table, or text with an example a line.
         outputs: the columns of labels, `COLUMN` or `COLUMN:TYPE`; by default the last column.
         roots: folders where the file is looked for after the working folder.
+        dialect: how it is written, where that is known.
 
     Errors:
         ConfigError: there is no such column.
         DataError: the file cannot be read.
     """
-    seen = infer.look_at(data, data_root=roots)
+    seen = infer.look_at(data, data_root=roots, dialect=dialect)
     names = list(seen.cells)
     asked = [
         name if name in names else name.rpartition(":")[0] or name for name in chain(*(o.split(",") for o in outputs))
     ]
     if wrong := next((name for name in asked if name not in names), None):
-        raise ConfigError(f"--out {wrong}: there is no column '{wrong}'{nearest(wrong, names)}")
+        raise ConfigError(f"--out {wrong}: there is no column '{wrong}'{nearest(wrong, names)}{seen.advice}")
     labels = asked or names[-1:] * (len(names) > 1)
     columns = {}
     for name in names:
         held = seen.held(name)
         kind = str(seen.kind(name).settings) if held else "empty"
         columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
-    notes = [*seen.notes, *_repeated(seen), *label_notes(seen, labels)]
+    classes = [name for name in labels if seen.held(name) and not _is_amount(seen, name)]
+    notes = [*seen.notes, *_repeated(seen), *label_notes(seen, classes)]
     for name in names:
         if name not in labels and is_id(seen.held(name)):
             notes.append(
@@ -152,14 +157,31 @@ def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
     return notes
 
 
+def _is_amount(seen: infer.Look, column: str) -> bool:
+    """Whether the values of a column are no labels but amounts, each of which may well occur once."""
+    return component("modalities", opened(seen.output_kind(column).settings)["type"]).numeric
+
+
+def header_notes(seen: infer.Look) -> list[str]:
+    """Rows that hold the names of the columns again, as tables that were joined have them."""
+    names = list(seen.cells)
+    again = [row for row, cells in enumerate(zip(*seen.cells.values())) if list(cells) == names]
+    if not again:
+        return []
+    them = "it" if len(again) == 1 else "them"
+    rows = "1 row repeats" if len(again) == 1 else f"{len(again):,} rows repeat"
+    return [f"{rows} the names of the columns (the first: {seen.place(again[0])}); delete {them}"]
+
+
 def _repeated(seen: infer.Look) -> list[str]:
     rows = Counter(zip(*(map(repr, cells) for cells in seen.cells.values())))
     again = seen.rows - len(rows)
     if not again:
-        return []
+        return header_notes(seen)
     return [
+        *header_notes(seen),
         f"{again:,} of {seen.rows:,} rows occur before; where they fall into two splits a score shows memory in place"
-        " of generalization"
+        " of generalization",
     ]
 
 

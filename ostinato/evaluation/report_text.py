@@ -29,7 +29,7 @@ def text_of(report: Report, every: bool = True, rest: str = "--all") -> str:
         every: whether all metrics are shown.
         rest: where the others are, of a report that names no run.
     """
-    lines, hidden, methods = [], 0, dict[str, list[str]]()
+    lines, hidden, methods = [], 0, dict[str, dict[str, list[str]]]()
     for output, metrics in report.outputs.items():
         main = report.main.get(output, next(iter(metrics), ""))
         keys = [main, *(key for key in metrics if key != main and every)] if metrics else []
@@ -37,7 +37,7 @@ def text_of(report: Report, every: bool = True, rest: str = "--all") -> str:
         width = max(map(len, keys), default=0)
         for key in keys:
             lines.append(f"{output}  {key:{width}}  {_value(metrics[key])}")
-            methods.setdefault(metrics[key].method, []).append(key)
+            methods.setdefault(metrics[key].method, {}).setdefault(output, []).append(key)
         for name, own in report.baselines.get(output, {}).items():
             values = {key: measured for key, measured in own.items() if key in keys}
             lines += [f"{output}  {key:{width}}  {_value(value)}  baseline: {name}" for key, value in values.items()]
@@ -46,7 +46,8 @@ def text_of(report: Report, every: bool = True, rest: str = "--all") -> str:
     lines += _confusion_lines(report.confusion) + report.notes
     lines += _group_lines(report, every) + _origin_lines(report.backtest)
     lines += [] if report.swaps is None else ["", *report.swaps.lines()]
-    named = [method if len(methods) == 1 else f"{method} ({', '.join(keys)})" for method, keys in methods.items()]
+    several = len(report.outputs) > 1
+    named = [method if len(methods) == 1 else f"{method} ({_of(keys, several)})" for method, keys in methods.items()]
     lines.append(
         f"{report.examples:,} examples of {report.split}; intervals of 95 %{': ' * bool(named)}{'; '.join(named)}"
     )
@@ -54,6 +55,17 @@ def text_of(report: Report, every: bool = True, rest: str = "--all") -> str:
         command = rest if report.run is None else shlex.join(["ostinato", "evaluate", report.run, "--all"])
         lines.append(f"{hidden} more metric{'s' * (hidden > 1)}: {command}")
     return "\n".join(lines + ([f"run: {report.run}"] if report.run is not None else []))
+
+
+def _of(keys: Mapping[str, list[str]], several: bool) -> str:
+    """The metrics of each output; outputs with the same ones together."""
+    together = dict[tuple[str, ...], list[str]]()
+    for output, listed in keys.items():
+        together.setdefault(tuple(listed), []).append(output)
+    return "; ".join(
+        f"{', '.join(outputs)}: {', '.join(listed)}" if several else ", ".join(listed)
+        for listed, outputs in together.items()
+    )
 
 
 def _label_lines(output: str, labels: Mapping[str, LabelScores]) -> list[str]:

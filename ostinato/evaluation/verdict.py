@@ -124,7 +124,9 @@ def _beside(name: str, compared: Compared, higher: bool) -> str:
     if compared.better == "first":
         return f"worse than the baseline, {name} ({compared.first:.4g}): {number}"
     ahead = "ahead of" if (compared.difference > 0) == higher else "not better than"
-    return f"{ahead} the baseline, {name} ({compared.first:.4g}): {number}, may be chance"
+    excludes = compared.low > 0 or compared.high < 0
+    why = "may be chance" if not excludes else "may be chance, since few examples, or blocks of them, show it"
+    return f"{ahead} the baseline, {name} ({compared.first:.4g}): {number}, {why}"
 
 
 def _overfitting(curve: Curve) -> str:

@@ -24,6 +24,8 @@ EACH_SYMBOL = 20
 """Symbols of a small closed vocabulary are seen so often on average."""
 PART_SEPARATORS, MOSTLY = (";", "|"), 0.9
 """What divides the parts of a cell such as `N;GEN;SG`, and the share of cells that have several."""
+LABEL_SEPARATORS, SEVERAL = ("|", ";"), 0.1
+"""What divides the labels of a row; the share of rows that have several, and that have one."""
 MOST_LETTERS = 26
 LONG_WORD = 12
 OWN = 0.95
@@ -68,7 +70,32 @@ def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
     guess = Guess(kind, "as told") if kind is not None else _guessed(cells)
     if guess.settings == "series":
         return Guess("tokens", guess.reason, "lists of numbers are forecast with --out COLUMN:series")
-    return guess
+    return (_of_several(cells) if kind is None else None) or guess
+
+
+def _of_several(cells: Sequence[Any]) -> Guess | None:
+    """Labels between separators, fewer than the combinations that they make: a row has several of them, in any
+    order."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
+    combinations = set(texts)
+    if len(texts) < len(cells) or any(len(text.split()) != 1 for text in combinations):
+        return None
+    for separator in LABEL_SEPARATORS:
+        rows = [text.split(separator) for text in texts]
+        labels = Counter(label for row in rows for label in row)
+        twice = any(len(set(row)) < len(row) for row in rows)
+        # Where no row has one alone, as in N;GEN;SG, they are the parts of one label.
+        several = min(sum(len(row) > 1 for row in rows), sum(len(row) == 1 for row in rows))
+        few = len(labels) < len(combinations) and len(labels) * EACH_LABEL <= labels.total()
+        if few and "" not in labels and not twice and several >= SEVERAL * len(rows):
+            shown = ", ".join(_short(label) for label, _ in labels.most_common(3))
+            reason = (
+                f"{len(labels)} labels, such as {shown}, in {len(combinations)} combinations: a row has several or none"
+            )
+            settings = {"type": "category", "multilabel": True}
+            settings |= {} if separator == LABEL_SEPARATORS[0] else {"separator": separator}
+            return Guess(settings, reason, "for one label in each row write category, for a sequence tokens")
+    return None
 
 
 def kind_of_files(endings: Collection[str], binary: bool = True) -> Guess | None:

@@ -15,8 +15,9 @@ from typing import Any
 
 from ostinato.data.columns import columns_in
 from ostinato.data.contract import PLAIN, Dialect
-from ostinato.data.manifest import rows_of_file
-from ostinato.data.read import Roots, as_columns, ending_of, is_table, open_table
+from ostinato.data.kinds import ending_of
+from ostinato.data.manifest import endings, rows_of_file
+from ostinato.data.read import Roots, as_columns, is_table, open_table
 from ostinato.data.series import disorder
 from ostinato.data.time_columns import TimeColumns, time_columns_of
 from ostinato.errors import ConfigError, DataError, nearest
@@ -70,9 +71,11 @@ class Look:
         place: the place of a row in its file, by the row's number.
         numerals: how numbers are written, where that was seen in the cells, which hold plain numbers in their place.
         notes: what was detected of the file.
-        files: of each column whose cells are the bytes of files, or that is a file of texts in a modality's own form,
-            how these end.
+        files: of each column whose cells are the bytes of files or their paths, or that is a file of texts in a
+            modality's own form, how these end.
         in_columns: how to name the columns of a file in CoNLL's form that is called otherwise, and why; else empty.
+        labels: the columns that are labels however few rows there are.
+        advice: what to do where a column is not there.
     """
 
     source: str
@@ -82,6 +85,8 @@ class Look:
     notes: Sequence[str] = ()
     files: Mapping[str, Collection[str]] = field(default_factory=dict)
     in_columns: str = ""
+    labels: Collection[str] = ()
+    advice: str = ""
     _held: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -96,12 +101,24 @@ class Look:
 
     def kind(self, column: str, told: str | None = None) -> Guess:
         """The kind that the caller named, or that a column's cells look like."""
-        cells, guess = self.held(column), None
+        cells, guess = self.held(column), self._label(column, told)
+        if guess is not None:
+            return guess
         if told is None and column in self.files:
-            guess = kind_of_files(self.files[column], binary=any(isinstance(cell, bytes) for cell in cells))
+            in_rows = column == LINES and rows_of_file(self.source) is not None
+            guess = kind_of_files(self.files[column], binary=not in_rows)
+            if guess is not None and not in_rows and not any(isinstance(cell, bytes) for cell in cells):
+                guess = _of_paths(guess, cells)
         elif told is None and is_dates(cells):
             guess = DATED
         return kind_of(told, cells) if guess is None else guess
+
+    def output_kind(self, column: str, told: str | None = None) -> Guess:
+        """As `kind`, for an output."""
+        return self._label(column, told) or output_kind(told, self.held(column))
+
+    def _label(self, column: str, told: str | None) -> Guess | None:
+        return Guess("category", "names of subfolders") if told is None and column in self.labels else None
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,7 @@ class Guessed:
         left_out: columns on neither side, and why.
         time_columns: of a forecast, how its rows follow one another.
         numerals: how numbers are written, where that was seen.
+        dialect: how the file is written, as the caller has it.
     """
 
     source: str
@@ -126,12 +144,14 @@ class Guessed:
     left_out: dict[str, str]
     time_columns: TimeColumns | None = None
     numerals: Numerals | None = None
+    dialect: Dialect = PLAIN
 
     def data(self, path: str) -> dict[str, Any]:
         """The recipe's `data` section, with this path."""
         named, numerals = self.time_columns, self.numerals
         words = {} if named is None else {"time": named.time, "series": named.series}
         words |= {} if numerals is None else {"decimal": numerals.decimal, "thousands": numerals.thousands}
+        words |= {name: value for name, value in self.dialect._asdict().items() if value is not None}
         return {"train": as_columns(path), **{word: value for word, value in words.items() if value is not None}}
 
     def plain(self) -> dict[str, Any]:
@@ -257,8 +277,9 @@ def look_at(source: str, *, base: Path | None = None, data_root: Roots = None, d
             f" name its columns in place of the file: '{{{in_columns}: {source}}}'"
         )
     notes = [*table.notes, *([in_columns] if in_columns else [])]
+    files |= {name: endings for name, column in cells.items() if name not in files and (endings := _endings(column))}
     numerals = numerals if dialect.numerals is None else None
-    return Look(source, cells, table.place, numerals, notes, files, in_columns)
+    return Look(source, cells, table.place, numerals, notes, files, in_columns, table.labels, table.advice)
 
 
 def _in_tabs(cells: Mapping[str, Sequence[Any]]) -> str:
@@ -272,6 +293,24 @@ def _in_tabs(cells: Mapping[str, Sequence[Any]]) -> str:
 
 def _is_text(cell: Any) -> bool:
     return isinstance(cell, str)
+
+
+def _endings(cells: Sequence[Any]) -> set[str]:
+    """How the files end that all cells name, where a modality reads them; else nothing."""
+    there = [cell for cell in cells if cell]
+    if not all(map(_is_text, there)):
+        return set()
+    found = {Path(cell).suffix.lower() for cell in there if "\n" not in cell}
+    return found if found and found <= set(endings()) and kind_of_files(found) is not None else set()
+
+
+def _of_paths(guess: Guess, cells: Sequence[str]) -> Guess:
+    """The kind of a column of paths, by the kind of the files."""
+    kind = opened(guess.settings)["type"]
+    if not Path(cells[0]).is_file():
+        away = f"they name {guess.reason}, and there is none such below the working folder; where they are write {kind}"
+        return replace(kind_of(None, cells), instead=away)
+    return replace(guess, reason=f"paths of {guess.reason}", instead="to read the paths themselves write text")
 
 
 def guess(
@@ -308,10 +347,10 @@ def guess(
     elif not inputs and not outputs and (sides := earlier.whole(columns)) is not None:
         guessed = _as_earlier(look, earlier, *sides)
     else:
-        told = {**_named("--in", inputs, columns), **_named("--out", outputs, columns)}
+        told = {**_named("--in", inputs, columns, look.advice), **_named("--out", outputs, columns, look.advice)}
         untold = {column for column in columns if told.get(column) is None}
         guessed = _with_earlier(_guess(look, inputs, outputs), earlier, untold)
-    return replace(guessed, numerals=look.numerals)
+    return replace(guessed, numerals=look.numerals, dialect=dialect)
 
 
 def _as_earlier(look: Look, earlier: Earlier, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Guessed:
@@ -383,7 +422,8 @@ def _without_others(guess: Guess, known: Collection[str]) -> Guess:
 def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed:
     """The columns of a look."""
     columns = list(look.cells)
-    named_inputs, named_outputs = _named("--in", inputs, columns), _named("--out", outputs, columns)
+    named_inputs = _named("--in", inputs, columns, look.advice)
+    named_outputs = _named("--out", outputs, columns, look.advice)
     if look.in_columns and not outputs and not any(named_inputs.values()):
         word = shlex.quote(f"{columns[0]}:text")
         raise ConfigError(f"DATA: {look.in_columns}; to read each line as a row name a type: --in {word}")
@@ -412,7 +452,9 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
     if not named_inputs:
         for name in columns:
             if name not in named_outputs:
-                if is_numbering(look.held(name)) and len(columns) - len(named_outputs) > 1:
+                if name in look.files:
+                    named_inputs[name] = None
+                elif is_numbering(look.held(name)) and len(columns) - len(named_outputs) > 1:
                     left_out[name] = "it only numbers the rows; name each input by --in to read it"
                 elif is_id(look.held(name)) and len(columns) - len(named_outputs) > 1:
                     left_out[name] = "an id, of which nearly every row has its own; name each input by --in to read it"
@@ -458,7 +500,7 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
     for name, kind in named_outputs.items():
         labels = None if kind is not None else labels_of_steps(name, named_inputs, look.cells)
         if labels is None:
-            output_columns[name] = output_kind(kind, look.held(name))
+            output_columns[name] = look.output_kind(name, kind)
             if (
                 kind is None
                 and output_columns[name].settings == "number"
@@ -519,20 +561,23 @@ def _nameable(guessed: Guessed) -> Guessed:
     return replace(guessed, inputs=named(guessed.inputs), outputs=named(guessed.outputs))
 
 
-def text_of(guessed: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None) -> str:
+def text_of(
+    guessed: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None, sets: Sequence[str] = ()
+) -> str:
     """The recipe as `init` prints it, or writes it to `file`.
 
     Args:
         found: what was guessed.
         inputs, outputs: the columns that the caller named.
         file: paths are relative to it.
+        sets: settings that the caller named.
     """
     path = Path(guessed.source)
     if file is not None and path.exists() and not path.is_absolute():
         path = Path(os.path.relpath(path, file.parent))
     flags = [
         word
-        for option, columns in (("--in", inputs), ("--out", outputs))
+        for option, columns in (("--in", inputs), ("--out", outputs), ("--set", sets))
         for column in columns
         for word in (option, column)
     ]
@@ -550,12 +595,7 @@ def recipe_of(
     earlier: Earlier | None = None,
 ) -> Recipe:
     """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
-    signs: dict[str, Any] = {}
-    set_all(
-        signs, [word for word in sets if word.partition("=")[0] in (f"data.{name}" for name in Dialect._fields)], ""
-    )
-    # Any recipe tells what is wrong with them.
-    dialect = Dialect.of(from_arguments({"a": "text"}, {"b": "category"}, **signs).settings.data) if signs else PLAIN
+    dialect = dialect_of([word for word in sets if _is_of_dialect(word)])
     guessed = guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect, earlier=earlier)
     recipe = guessed.recipe()
     plain = {**recipe.given}
@@ -564,7 +604,26 @@ def recipe_of(
     return replace(recipe, settings=check(plain, origin, to_train=True), given=plain, origin=origin)
 
 
-def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
+def dialect_of(sets: Sequence[str]) -> Dialect:
+    """How a file is written, from settings such as `data.header=3`.
+
+    Errors:
+        ConfigError: another setting, or a value that it cannot have.
+    """
+    if wrong := next((word for word in sets if not _is_of_dialect(word)), None):
+        listed = ", ".join(f"data.{name}" for name in Dialect._fields)
+        raise ConfigError(f"--set {wrong}: a look at a file has no other settings than {listed}; leave it out")
+    signs: dict[str, Any] = {}
+    set_all(signs, sets, "")
+    # Any recipe tells what is wrong with them.
+    return Dialect.of(from_arguments({"a": "text"}, {"b": "category"}, **signs).settings.data) if signs else PLAIN
+
+
+def _is_of_dialect(word: str) -> bool:
+    return word.partition("=")[0] in {f"data.{name}" for name in Dialect._fields}
+
+
+def _named(option: str, words: Sequence[str], columns: Sequence[str], advice: str) -> dict[str, str | None]:
     """Column -> type or None."""
     kinds: dict[str, str | None] = {}
     parts: list[str] = []
@@ -580,7 +639,7 @@ def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[st
             folder = "; with a table --out names an output, and --run DIR the run's folder" if option == "--out" else ""
             if list(columns) == [LINES]:
                 folder = "; a text has one column, 'text'; columns of words and labels are named so: '{word tag: FILE}'"
-            raise ConfigError(f"{option} {part}: there is no column '{name}'{nearest(name, columns)}{folder}")
+            raise ConfigError(f"{option} {part}: there is no column '{name}'{nearest(name, columns)}{advice}{folder}")
         if sign and name != part and kind not in names("modalities"):
             raise ConfigError(f"{option} {part}: there is no type '{kind}'{nearest(kind, names('modalities'))}")
         if name in kinds:

@@ -59,6 +59,8 @@ class Data(Settings):
         delimiter: what divides the fields of csv and tsv, and of text that is a table; by default commas and tabs, or
             what the header shows.
         encoding: of files of text; UTF-8 by default, or what their first bytes show.
+        header: the line of csv and tsv, or the row of a sheet, that names the columns; the first by default. What comes
+            before it, such as a title, is not read.
         decimal: what stands before the decimals of numbers in files of text; a point by default.
         thousands: what stands between groups of three digits; by default nothing. A blank means any space.
         rows: what a row of a text file is: each of its `lines`, what lies between `blank` lines, or the `file`. By
@@ -86,6 +88,7 @@ class Data(Settings):
     thousands: Literal[".", ",", " ", "'"] | None = None
     rows: Literal["lines", "blank", "file"] | None = None
     passage: Count | None = None
+    header: Count | None = None
     valid_rows: Count | None = None
     missing: Literal["empty", "drop"] = "empty"
 

@@ -18,6 +18,9 @@ EVENTS = "start", "part", "epoch"
 """What is measured in validation: the first weights, those within an epoch, and those at its end."""
 FELL, ROSE = 0.01, 0.05
 """A loss that changed by less than these shares has settled."""
+END, STILL = 0.2, 0.1
+"""The share of the updates that is looked at for a loss that still falls, and the share of its whole fall that makes it
+one: a density's loss has no natural zero, so that 1 % of its value may be most of what training gained."""
 LINE_SECONDS = 2.0
 """Between the lines of two epochs: a run of 200 epochs of a tenth of a second has no 200 lines to read."""
 LEAST_GAIN = 0.002
@@ -102,12 +105,14 @@ class Curve:
 
     def unfinished(self) -> bool:
         """Whether the validation loss was still falling at the end."""
-        losses = [event["valid.loss"] for event in self.validated()]
-        if len(losses) < 2:
+        *known, last = self.validated() or [{}]
+        if not known:
             return self.ended == "updates"
-        before = losses[-1 - max(1, len(losses) // 5)]
-        least = max(FELL * abs(before), LEAST_GAIN * abs(losses[0]))
-        return losses[-1] == min(losses) and before - losses[-1] > least
+        # In updates, since a last epoch that was cut short shows little.
+        earlier = [event for event in known if event["update"] <= (1 - END) * last["update"]] or known[:1]
+        first, before, end = known[0]["valid.loss"], earlier[-1]["valid.loss"], last["valid.loss"]
+        least = max(min(FELL * abs(before), STILL * (first - end)), LEAST_GAIN * abs(first))
+        return end <= min(event["valid.loss"] for event in known) and before - end > least
 
 
 def _when(epoch: float, after: str = "after ") -> str:

@@ -353,7 +353,7 @@ def test_a_table_without_rows_gives_its_columns_and_those_of_the_answers(labels,
     assert (tmp_path / "o.jsonl").read_text() == ""
     written = polars.read_parquet(tmp_path / "o.parquet")
     assert written.columns == columns and written.height == 0
-    assert written.schema["label_predicted"] == polars.String
+    assert written.schema["label_predicted"] == polars.String and polars.Null not in written.schema.dtypes()
     assert written.schema["label_probability"] == polars.Float64
 
 

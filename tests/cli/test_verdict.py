@@ -84,6 +84,12 @@ def test_a_difference_is_put_in_words_that_its_sign_and_interval_bear_out(first,
     assert _beside("naive", compared, higher).startswith(says)
 
 
+def test_an_interval_without_zero_that_proves_nothing_says_why():
+    compared = Compared(22.4, 13.9, -8.5, -12.9, -3.7, 0.25, False, None, "block bootstrap")
+    said = _beside("naive", compared, False)
+    assert said.endswith("[-12.9, -3.7], paired, 95 %, may be chance, since few examples, or blocks of them, show it")
+
+
 def test_where_nothing_is_left_to_improve_nothing_is_advised(here, cli, table):
     table("rule", 200, by_rule)
     said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")

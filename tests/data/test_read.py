@@ -345,7 +345,7 @@ def test_a_folder_of_texts_is_a_text_a_row_and_its_subfolders_are_labels(tmp_pat
     written(tmp_path, "tunes/reel/a.abc", b"other")
     assert opened(tmp_path, "tunes", None).digest() != before
     written(tmp_path, "tunes/reel/read.me", b"x")
-    with pytest.raises(DataError, match=".abc, .me; move reel/read.me out of it: texts of one ending.*manifest.csv"):
+    with pytest.raises(DataError, match=".abc, .me; move reel/read.me out of it: files of one kind.*manifest.csv"):
         opened(tmp_path, "tunes", None)
     written(tmp_path, "tunes/top.abc", b"x")
     with pytest.raises(DataError, match="at 1 and 2 levels; move reel/read.me, top.abc out of it: "):
@@ -356,7 +356,7 @@ def test_a_folder_of_texts_is_a_text_a_row_and_its_subfolders_are_labels(tmp_pat
     (tmp_path / "even").mkdir()
     for name in ("a.abc", "b.txt"):
         written(tmp_path, f"even/{name}", b"x")
-    with pytest.raises(DataError, match="even is a folder with files of .abc, .txt; texts of one ending"):
+    with pytest.raises(DataError, match="even is a folder with files of .abc, .txt; files of one kind"):
         opened(tmp_path, "even", None)
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="none is a folder without a file"):

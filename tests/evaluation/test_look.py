@@ -57,6 +57,19 @@ def test_the_advice_on_a_column_that_gives_the_answer_away(tmp_path):
     assert not any("almost alone" in note for note in api.look(str(tmp_path / "t.csv")).notes)
 
 
+def test_amounts_that_occur_once_are_no_rare_labels_and_repeated_headers_are_told(tmp_path):
+    names = "text,temp\n"
+    rows = [f"word {row % 50} of a{row},{row % 40 + 0.5}\n" for row in range(400)] + ["b,99.25\n"]
+    (tmp_path / "t.csv").write_text(names + "".join(rows))
+    assert api.look(str(tmp_path / "t.csv")).notes == []
+    (tmp_path / "t.csv").write_text("text,label\n" + "a,x\nb,y\n" * 9 + "text,label\n" + "c,x\n")
+    path = str(tmp_path / "t.csv")
+    advice = f"1 row repeats the names of the columns (the first: {path} line 20); delete it"
+    assert advice in api.look(path).notes and advice in api.label_notes(path, recipe_of(path, [], ["label"]))
+    (tmp_path / "t.csv").write_text("text,label\n" + "a,x\nb,y\n" * 9 + "c,x\n")
+    assert not any("the names of the columns" in note for note in api.look(path).notes)
+
+
 def test_training_from_a_table_tells_the_same_of_its_labels_and_reads_no_ids(table):
     lines = []
     recipe = recipe_of(table, [], ["level"], say=lines.append)

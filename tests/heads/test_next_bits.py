@@ -4,6 +4,7 @@ it."""
 import json
 import math
 import random
+import re
 import signal
 
 import numpy as np
@@ -85,13 +86,14 @@ training: {epochs: 20, batch_rows: 5, optimizer: {type: adam, learning_rate: 0.0
 CHORDS = ([48, 55, 64, 72], [50, 57, 65, 74])
 
 
-def trained_on_chords(folder, head):
+def trained_on_chords(folder, head, **sets):
     drawn = random.Random(0)
     for name in ("train", "valid"):
         rolls = [[drawn.choice(CHORDS) for _ in range(12)] for _ in range(40)]
         (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps({'roll': roll})}\n" for roll in rolls))
     (folder / "recipe.yaml").write_text(RECIPE.replace("HEAD", head))
-    return api.fit(load(folder / "recipe.yaml"), folder / "run", device="cpu")
+    recipe = load(folder / "recipe.yaml", [f"training.{name}={value}" for name, value in sets.items()])
+    return api.fit(recipe, folder / "run", device="cpu")
 
 
 def log_loss(run, folder):
@@ -131,6 +133,23 @@ def test_a_report_says_which_metric_is_an_estimate_and_how(tmp_path, hidden_unit
     assert [note.startswith("on.log_loss: an estimate, by reverse annealing") for note in notes] == [True] * estimated
     compared = api.compare(tmp_path / "run", tmp_path / "run", data=rows)
     assert len([note for note in compared.notes if "an estimate, by reverse annealing" in note]) == 2 * estimated
+
+
+def test_an_estimate_is_less_too_low_with_the_steps_that_the_advice_sets(tmp_path):
+    run = trained_on_chords(tmp_path, "{type: next_bits, bits: rbm, hidden_units: 12, annealing_steps: 1}", epochs=1)
+    rows = [{"roll": [list(chord) for chord in CHORDS]}]
+    before = api.evaluate(run.folder, data=rows, device="cpu")
+    advice = (
+        "chains of 1 steps for each target; on average the probability is estimated too low, less so with more: set"
+    )
+    recipe = run.folder / "recipe.yaml"
+    assert any(f"{advice} annealing_steps of its head in the run's recipe.yaml" in note for note in before.notes)
+    more, changed = re.subn(r"annealing_steps: 1\b", "annealing_steps: 400", recipe.read_text())
+    assert changed == 1
+    recipe.write_text(more)
+    after = api.evaluate(run.folder, data=rows, device="cpu")
+    assert any("chains of 400 steps" in note for note in after.notes)
+    assert after.outputs["next"]["log_loss"].value < before.outputs["next"]["log_loss"].value
 
 
 def test_an_interrupted_contrastive_divergence_ends_with_the_same_bits():

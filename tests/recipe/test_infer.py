@@ -166,6 +166,54 @@ def test_files_that_are_no_text_are_of_the_kind_that_their_ending_tells(tmp_path
     assert told.inputs["path"].settings == "text"
 
 
+@pytest.mark.parametrize("endings", [(".png", ".jpg"), (".svg", ".svg"), (".wav", ".flac")])
+def test_few_files_of_one_kind_in_subfolders_have_labels(tmp_path, endings):
+    for number in range(8):
+        folder = tmp_path / "files" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}{endings[number // 2 % 2]}").write_bytes(b"<svg></svg>")
+        (folder / "Thumbs.db").write_bytes(b"\0")
+    guessed = guess(str(tmp_path / "files"), (), ())
+    form = {".png": "image", ".svg": "strokes", ".wav": "audio"}[endings[0]]
+    assert guessed.plain() == {"inputs": {"text": form}, "outputs": {"label": "category"}}
+    assert guess(str(tmp_path / "files"), (), ["label:text"]).plain()["outputs"] == {"label": "text"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ("a|b", {"type": "category", "multilabel": True}),
+        ("a;b", {"type": "category", "multilabel": True, "separator": ";"}),
+        ("a,b", "category"),
+        ("ab", "category"),
+    ],
+)
+def test_labels_between_separators_are_several_of_a_row(tmp_path, cells, kind):
+    made = [cells, cells[::-1], "a", "", "b", cells.replace("b", "c"), "c"] * 10
+    output = guess(table(tmp_path, {"x": [f"text {n}" for n in range(70)], "y": made}), ["x"], ["y"]).outputs["y"]
+    assert output.settings == kind
+    if kind != "category":
+        assert "3 labels, such as a, b, c, in " in str(output) and "for one label in each row write category" in str(
+            output
+        )
+
+
+def test_a_column_of_paths_is_of_the_kind_of_their_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rec").mkdir()
+    rows = [{"file": f"rec/clip {n}.WAV", "speaker": n % 2, "word": "ab"[n % 2]} for n in range(20)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    away = guess("t.jsonl", (), ["word"]).inputs["file"]
+    assert away.settings == "text" and "there is none such below the working folder; where they are write audio" in str(
+        away
+    )
+    (tmp_path / "rec/clip 0.WAV").write_bytes(b"RIFF")
+    here = guess("t.jsonl", (), ["word"])
+    assert here.inputs["file"].settings == "audio" and not here.left_out
+    assert str(here.inputs["file"]).startswith("paths of files that end in .wav; NOT SURE: to read the paths")
+    assert guess("t.jsonl", ["file:text"], ["word"]).inputs["file"].settings == "text"
+
+
 def test_tunes_are_read_as_notes_by_what_is_advised(tmp_path):
     (tmp_path / "tunes").mkdir()
     for number in range(4):

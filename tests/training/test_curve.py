@@ -57,11 +57,19 @@ def test_which_weights_were_kept(tmp_path, options, said):
         ([5, 4, 3, 3], [5, 4, 4.01, 4.02], False, False),
         ([5, 4, 3, 2], [5, None, 4, None], False, True),
         ([5, 4, 3, 2], [5, 0.1, 0.01, 0.005], False, False),
+        ([1.256, 1.226, 1.197, 1.19], [1.262, 1.24, 1.2265, 1.2154], False, True),
+        ([1.256, 1.226, 1.197, 1.19], [1.262, 1.24, 1.2155, 1.2154], False, False),
     ],
 )
 def test_over_and_underfitting_are_seen_in_the_losses(tmp_path, train, valid, overfitted, unfinished):
     curve = curve_of(tmp_path, train, valid, epochs=4)
     assert (curve.overfitted(), curve.unfinished()) == (overfitted, unfinished)
+
+
+def test_a_short_last_epoch_does_not_hide_that_the_loss_fell(tmp_path):
+    curve = curve_of(tmp_path, [4.4, 3.7], [3.925, 3.499], epochs=3)
+    short = {"event": "epoch", "epoch": 3, "update": 22, "train.loss": 3.5, "valid.loss": 3.4846, "best": True}
+    assert Curve([*curve.epochs, short], "epochs", 3, 3, False).unfinished()
 
 
 def test_a_part_of_an_epoch_is_unfinished(tmp_path):
