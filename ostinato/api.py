@@ -46,6 +46,7 @@ from ostinato.run import importing as run_importing
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run import train as run_train
+from ostinato.run.adjusted import adjusted
 from ostinato.run.check import Check
 from ostinato.run.entities import with_entities
 from ostinato.run.fusion import fused_with
@@ -335,9 +336,11 @@ def evaluate(
         by: a column of the data: every metric for each of its values too, and which of them is worst.
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
         swap: a file with two words a line: how often answers flip when they are swapped (`evaluation.swaps`).
+        sets: changes of the search, and of settings of heads that no weight depends on (`Head.after_training`).
     """
     loaded, sets = loaded_runs(runs, device, say), list(sets)
-    search = search_of(loaded[0], sets)
+    changed = [adjusted(run, sets) for run in loaded]
+    loaded, search = [run for run, _ in changed], search_of(loaded[0], changed[0][1])
     report = evaluation.evaluate(
         loaded,
         split=split,

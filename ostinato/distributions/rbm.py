@@ -14,6 +14,8 @@ from ostinato.distributions.contract import Distribution, Loss, mean_of_logs
 from ostinato.steps import Layout
 
 STARTS = 4
+MORE_STEPS = 5
+"""So many times the steps are advised for a closer estimate."""
 """Hidden states from which likelier bits are looked for, where all are summed."""
 
 
@@ -97,8 +99,8 @@ class Rbm(Distribution):
         """How log p(y) is estimated where it is not exact."""
         return (
             f"reverse annealing with {CHAINS} chains of {annealing} steps for each target; on average the probability "
-            "is estimated too low, less so with more: set annealing_steps of its head in the run's recipe.yaml and "
-            "evaluate again"
+            "is estimated too low, less so with more steps: evaluate with "
+            f"--set outputs.NAME.head.annealing_steps={MORE_STEPS * annealing}"
         )
 
     @property

@@ -150,6 +150,8 @@ class Head(nn.Module, ABC):
     takes_scores: ClassVar[bool] = False
     """Whether it takes the summary of a `BagEncoder` for scores of its labels, where there are as many."""
 
+    after_training: ClassVar[frozenset[str]] = frozenset()
+    """Settings that no weight depends on: a trained run is evaluated with other values of them too."""
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
 

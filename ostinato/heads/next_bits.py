@@ -58,6 +58,7 @@ class NextBits(NextVector):
     """
 
     variants = ({"bits": "nade"},)
+    after_training = frozenset({"annealing_steps"})
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ def test_a_text_that_generate_gets_is_advised_to_be_continued_by_predict(tmp_pat
     assert "there is no such folder" in cli("predict", "run", "once upon").err
 
 
-def test_how_a_table_is_written_is_set_for_look_and_init_as_the_note_says(tmp_path, monkeypatch, cli, refused):
+def test_how_a_table_is_written_is_set_for_look_and_init_as_the_advice_says(tmp_path, monkeypatch, cli, refused):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text("Export,\nreview,label\n" + "good one,pos\nbad one,neg\n" * 10)
     said = cli("look", "t.csv")

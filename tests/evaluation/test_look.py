@@ -57,7 +57,7 @@ def test_the_advice_on_a_column_that_gives_the_answer_away(tmp_path):
     assert not any("almost alone" in note for note in api.look(str(tmp_path / "t.csv")).notes)
 
 
-def test_amounts_that_occur_once_are_no_rare_labels_and_repeated_headers_are_told(tmp_path):
+def test_amounts_that_occur_once_are_no_rare_labels_and_repeated_headers_go_by_the_advice(tmp_path):
     names = "text,temp\n"
     rows = [f"word {row % 50} of a{row},{row % 40 + 0.5}\n" for row in range(400)] + ["b,99.25\n"]
     (tmp_path / "t.csv").write_text(names + "".join(rows))

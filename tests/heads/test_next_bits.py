@@ -4,8 +4,8 @@ it."""
 import json
 import math
 import random
-import re
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from ostinato.errors import ConfigError
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import Labels, Values
 from ostinato.recipe.read import from_arguments, load
+from ostinato.run.adjusted import adjusted
 from ostinato.testing import laws
 from tests.advice import follow
 
@@ -139,16 +140,20 @@ def test_an_estimate_is_less_too_low_with_the_steps_that_the_advice_sets(tmp_pat
     run = trained_on_chords(tmp_path, "{type: next_bits, bits: rbm, hidden_units: 12, annealing_steps: 1}", epochs=1)
     rows = [{"roll": [list(chord) for chord in CHORDS]}]
     before = api.evaluate(run.folder, data=rows, device="cpu")
-    advice = (
-        "chains of 1 steps for each target; on average the probability is estimated too low, less so with more: set"
-    )
-    recipe = run.folder / "recipe.yaml"
-    assert any(f"{advice} annealing_steps of its head in the run's recipe.yaml" in note for note in before.notes)
-    more, changed = re.subn(r"annealing_steps: 1\b", "annealing_steps: 400", recipe.read_text())
-    assert changed == 1
-    recipe.write_text(more)
-    after = api.evaluate(run.folder, data=rows, device="cpu")
+    advice = "is estimated too low, less so with more steps: evaluate with --set outputs.NAME.head.annealing_steps="
+    assert {note.partition(advice)[2] for note in before.notes} == {"5"}
+    change = "outputs.next.head.annealing_steps=400"
+    after = api.evaluate(run.folder, data=rows, device="cpu", sets=[change])
     assert any("chains of 400 steps" in note for note in after.notes)
+    again = api.evaluate(run.folder, data=rows, device="cpu")
+    assert any("chains of 1 steps" in note for note in again.notes)
+    with pytest.raises(ConfigError, match="of a trained run only the search can be changed"):
+        api.evaluate(run.folder, data=rows, device="cpu", sets=["outputs.next.head.gibbs_steps=3"])
+    bundle = SimpleNamespace(members={"default": 2})
+    ensemble = SimpleNamespace(outputs=run.outputs, graph=run.graph, folder=run.folder, bundle=bundle)
+    with pytest.raises(ConfigError, match="run has several members; leave it out, or name the members as runs"):
+        adjusted(ensemble, [change])
+    assert adjusted(ensemble, []) == (ensemble, [])
     assert after.outputs["next"]["log_loss"].value < before.outputs["next"]["log_loss"].value
 
 
