@@ -242,10 +242,13 @@ def test_a_native_step_equals_the_step_in_python(case):
     )
 
 
-def test_a_native_step_reads_the_memory_of_its_row():
-    head, encoded, _ = drawn(2)
+@pytest.mark.parametrize("attention", ["dot", "gaussian"])
+def test_a_native_step_reads_the_memory_of_its_row(attention):
+    head, encoded, _ = drawn(2, attention=attention)
     with torch.no_grad():
         state = head.eval().start(encoded)
+        for symbol in (4, 3):  # so that each row has a place of its own
+            _, state = head.step(torch.arange(len(state.rows)) % 5 + symbol, state)
         rows = torch.tensor([len(state.rows) - 1, 0, 0])
         symbols = torch.tensor([3, 4, 5])
         logits, _ = head.step(symbols, state.reorder(rows))

@@ -91,6 +91,7 @@ DECODERS = (
     {**RECURRENT, "attention": "additive"},
     {**RECURRENT, "attention": "location", "cell": "gru", "input_feeding": True},
     {**RECURRENT, "attention": "general", "context": "before"},
+    {**RECURRENT, "attention": "gaussian", "context": "before"},
 )
 
 
