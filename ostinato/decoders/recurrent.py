@@ -125,7 +125,8 @@ class RecurrentDecoder(Decoder):
             return None
         if self.scheduled_sampling and self.training:
             return "scheduled_sampling reads what the step before predicted"
-        return self._native_obstacle()
+        scores = self._native()
+        return scores if isinstance(scores, str) else None
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         memory = tuple(
@@ -140,7 +141,8 @@ class RecurrentDecoder(Decoder):
 
     def run(self, encoded: Sequence[Encoded], steps: Steps, choose: Choose | None = None) -> Tensor:
         sampled = self.scheduled_sampling > 0 and self.training and choose is not None
-        if not steps.layout.total or sampled or not self.attentions or self._native_obstacle():
+        scores = self._native()
+        if not steps.layout.total or sampled or isinstance(scores, str):
             return self._advance(steps, self.start(encoded), choose if sampled else None)[0]
         attention, memory = self.attentions[0], encoded[self.attended[0]].steps
         values = self._start_values(encoded)
@@ -156,7 +158,7 @@ class RecurrentDecoder(Decoder):
             self._states(values),
             attention.prepare(memory.values),
             memory,
-            attention.native(),
+            scores,
             readout,
             masks,
         )
@@ -167,8 +169,9 @@ class RecurrentDecoder(Decoder):
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         embedded = self._dropped(self.embedding(symbols))
-        if self._steps_natively(state):
-            return self._native_step(embedded, state)
+        scores = self._native_of(state)
+        if scores is not None:
+            return self._native_step(embedded, state, scores)
         if not self.attentions:
             return self._plain_step(embedded, state)
         loop = _Loop(self)
@@ -208,29 +211,25 @@ class RecurrentDecoder(Decoder):
 
     # The native loop.
 
-    def _native_obstacle(self) -> str | None:
-        """Why the native loop cannot take this decoder, or None."""
+    def _native(self) -> decoder.Scores | str:
+        """What the native loop must know of the attention, or why it cannot take this decoder."""
         if any(chosen(cell) != "native" for cell in self.cells):
             return "its cells are not computed natively"
         if len(self.attentions) != 1:
             return f"the native loop attends to one input, not to {len(self.attentions)}"
         if self.linear_readout:
             return "the native loop's readout is a tanh"
-        scores = self.attentions[0].native()
-        return scores if isinstance(scores, str) else decoder.obstacle(self.cells)
+        return decoder.obstacle(self.cells) or self.attentions[0].native()
 
-    def _steps_natively(self, state: Decoding) -> bool:
-        """Whether `step` can go through the native loop: no gradient, one memory, nothing that it lacks."""
-        return (
-            not torch.is_grad_enabled()
-            and len(self.attentions) == 1
-            and bool(state.memory[0].layout.total)
-            and not (self.training and self.dropout)
-            and self._native_obstacle() is None
-        )
+    def _native_of(self, state: Decoding) -> decoder.Scores | None:
+        """As `_native`, for `step` after this state, without a gradient and with something to attend to; or None."""
+        if torch.is_grad_enabled() or (self.training and self.dropout):
+            return None
+        scores = self._native()
+        return None if isinstance(scores, str) or not state.memory[0].layout.total else scores
 
-    def _native_step(self, embedded: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        attention, (memory, keys) = self.attentions[0], state.memory[0].packed
+    def _native_step(self, embedded: Tensor, state: Decoding, scores: decoder.Scores) -> tuple[Tensor, Decoding]:
+        memory, keys = state.memory[0].packed
         readout = None
         if not self.context_first:
             readout = self._native_readout(state.values.get("fed"), len(embedded))
@@ -241,7 +240,7 @@ class RecurrentDecoder(Decoder):
             keys,
             memory,
             state.rows,
-            attention.native(),
+            scores,
             readout,
             state.packed["loop"],
             state.values.get("previous.0"),
