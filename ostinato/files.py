@@ -1,4 +1,4 @@
-"""Atomic writes: a temporary name, synced, then renamed; errors of the disk come with advice."""
+"""Atomic writes: a temporary name, synced, then renamed; tensors of files; errors of the disk come with advice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import hashlib
 import json
 import math
 import os
+import pickle
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ CACHE_VARIABLE = "OSTINATO_CACHE"
 PARTIAL = ".partial"
 """The ending of temporary names; a file with it was never finished and may be deleted."""
 CHECKSUM = "checksum"
+SAFE = ".safetensors"
+"""The ending of files that hold tensors by name and nothing else."""
 
 
 def cache_folder() -> Path:
@@ -175,3 +179,36 @@ def _advice(problem: OSError, path: Path) -> str:
 def _room_left(path: Path) -> str:
     folder = next((parent for parent in path.parents if parent.is_dir()), None)
     return f" ({shutil.disk_usage(folder).free / 1e6:,.0f} MB free)" if folder else ""
+
+
+def saved(path: Path, advice: str, plain: Sequence[type] = ()) -> Any:
+    """What torch.save or safetensors wrote: tensors and plain values.
+
+    Args:
+        path: the file.
+        advice: how what is read here is saved without the rest, for a file that holds more.
+        plain: classes that hold plain values and run nothing, which the file may have too.
+
+    Errors:
+        DataError: it is damaged, or reading it would run code.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == SAFE:
+            return load_file(path)
+        with torch.serialization.safe_globals(list(plain)):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as why:
+        named = re.search(r"GLOBAL (\S+)", str(why))
+        if named is None:
+            raise DataError(f"{path}: damaged, or no file of torch.save; copy it again") from None
+        raise DataError(
+            f"{path}: holds more than tensors and plain values ({named[1]}), and reading that could run any code;"
+            f" nothing is unpickled here. {advice}"
+        ) from None
+    except (RuntimeError, EOFError, SafetensorError, ValueError, KeyError, AttributeError, OSError) as why:
+        reason = str(why).splitlines()[0][:200] if str(why) else type(why).__name__
+        raise DataError(f"{path}: damaged, or no file of torch.save ({reason}); copy it again") from None

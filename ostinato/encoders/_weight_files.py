@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from itertools import groupby
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
+from ostinato.files import saved
 
-SAFE = ".safetensors"
+ADVICE = "Write the weights alone, torch.save(model.state_dict(), FILE), or give the folder of a model."
 RESNET = (
     (r"conv1", "embedder.embedder.convolution"),
     (r"bn1", "embedder.embedder.normalization"),
@@ -57,15 +55,9 @@ def weights_in(file: Path) -> dict[str, Tensor]:
         ConfigError: it holds none, or reading it would execute code.
     """
     try:
-        held = load_file(file) if file.suffix == SAFE else torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ConfigError(
-            f"model: {file} is no file of weights, or a pickle that would execute code, which is never done; write them"
-            " by torch.save(model.state_dict(), FILE), or give the folder of a model"
-        ) from None
-    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as why:
-        reason = " ".join(str(why).split())[:200]
-        raise ConfigError(f"model: {file} cannot be read ({reason}); write the file of weights again") from None
+        held = saved(file, ADVICE)
+    except DataError as why:
+        raise ConfigError(f"model: {why}") from None
     weights = held.get("state_dict", held) if isinstance(held, Mapping) else {}
     return {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
 

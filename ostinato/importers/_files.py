@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ostinato.errors import ConfigError, DataError, nearest
-
-SAFE = ".safetensors"
-
-
-def saved(path: Path, advice: str, plain: Sequence[type] = ()) -> Any:
-    """What torch.save or safetensors wrote: tensors and plain values.
-
-    Args:
-        path: the file.
-        advice: how what is read here is saved without the rest, for a file that holds more.
-        plain: classes that hold plain values and run nothing, which the file may have too.
-
-    Errors:
-        DataError: it is damaged, or reading it would run code.
-    """
-    try:
-        if path.suffix == SAFE:
-            return load_file(path)
-        with torch.serialization.safe_globals(list(plain)):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as why:
-        named = re.search(r"GLOBAL (\S+)", str(why))
-        if named is None:
-            raise DataError(f"{path}: damaged, or no file of torch.save; copy it again") from None
-        raise DataError(
-            f"{path}: holds more than tensors and plain values ({named[1]}), and reading that could run any code;"
-            f" nothing is unpickled here. {advice}"
-        ) from None
-    except (RuntimeError, EOFError, SafetensorError, ValueError, KeyError, AttributeError, OSError) as why:
-        reason = str(why).splitlines()[0][:200] if str(why) else type(why).__name__
-        raise DataError(f"{path}: damaged, or no file of torch.save ({reason}); copy it again") from None
 
 
 def weights_file(folder: Path, patterns: Sequence[str], advice: str) -> Path:

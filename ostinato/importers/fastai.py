@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.importers._files import SAFE, Weights, json_file, saved, weights_file
+from ostinato.files import SAFE, saved
+from ostinato.importers._files import Weights, json_file, weights_file
 from ostinato.importers._recurrent import stacked
 from ostinato.importers._vocabulary import IMPOSSIBLE, Vocabulary
 from ostinato.importers.contract import Imported, Importer

@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from ostinato.errors import DataError
+from ostinato.files import saved
 from ostinato.importers import _joeynmt_recurrent, _joeynmt_transformer
-from ostinato.importers._files import Weights, option, saved, yaml_file
+from ostinato.importers._files import Weights, option, yaml_file
 from ostinato.importers._joeynmt_side import CONFIG, Sides, part_of
 from ostinato.importers._translator import UNTIED, tables
 from ostinato.importers.contract import Imported, Importer

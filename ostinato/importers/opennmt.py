@@ -11,8 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from ostinato.errors import DataError
+from ostinato.files import SAFE, saved
 from ostinato.importers import _opennmt_recurrent, _opennmt_transformer
-from ostinato.importers._files import SAFE, Weights, mapping, saved
+from ostinato.importers._files import Weights, mapping
 from ostinato.importers._opennmt_options import SOURCE, TABLE, TARGET, Allowed, Options
 from ostinato.importers._translator import UNTIED, tables, words
 from ostinato.importers._vocabulary import IMPOSSIBLE, Vocabulary
