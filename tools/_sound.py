@@ -1,5 +1,6 @@
 """Preparations of recordings and of pen strokes, for tools/prepare.py."""
 
+import functools
 import io
 import random
 import sys
@@ -21,7 +22,7 @@ Tables = dict[str, tuple[tuple[str, ...], list[Row]]]
 RATE = 8_000
 """Samples per second of the two sets of recordings."""
 SEED = 20150101
-WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500}
+WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500, "many": 20_000}
 """Words by pen; those of `unseen` are in a font that no other split has."""
 FONTS, UNSEEN_FONT = ("futural", "rowmand", "scripts", "scriptc", "timesr", "timesrb"), "timesi"
 VOICES = ("george", "jackson", "nicolas", "yweweler")
@@ -246,19 +247,25 @@ def _digit_rows(path: Path) -> Iterator[tuple[np.ndarray, str]]:
 def pen_words(root: Path | None) -> Tables:
     """Words of syllables by a pen that follows the lines of seven fonts, slanted, turned, larger or smaller, unsteady.
 
-    No word is in two splits; the font of `unseen` is in no other.
+    No word is in two splits; the font of `unseen` is in no other. `many` are to learn to write: 4,000 are soon known
+    by heart.
     """
     try:
         from HersheyFonts import HersheyFonts
     except ImportError as why:
         sys.exit(f"pen-words follow the fonts of a package that is not here ({why}); pip install Hershey-Fonts")
-    draw, chance, pen, seen = random.Random(SEED), np.random.default_rng(SEED), HersheyFonts(), set[str]()
+    draw, chance, seen = random.Random(SEED), np.random.default_rng(SEED), set[str]()
+
+    @functools.cache
+    def pen(font: str) -> HersheyFonts:
+        loaded = HersheyFonts()
+        loaded.load_default_font(font)
+        return loaded
 
     def row(font: str) -> Row:
         word = next(word for word in iter(lambda: syllables(draw, 3), None) if word not in seen)
         words.add(word)
-        pen.load_default_font(font)
-        strokes = [np.array(stroke, float) for stroke in pen.strokes_for_text(word)]
+        strokes = [np.array(stroke, float) for stroke in pen(font).strokes_for_text(word)]
         (slant, turn), size = chance.uniform(-0.2, 0.2, 2), chance.uniform(0.85, 1.15)
         shape = size * np.array([[1, turn / 2], [slant - turn / 2, 1]])
         moved = [(stroke - strokes[0][0]) @ shape + chance.normal(0, 0.3, stroke.shape) for stroke in strokes]

@@ -14,7 +14,7 @@ from torch import Tensor
 from ostinato.errors import ConfigError, DataError
 from ostinato.files import saved
 
-ADVICE = "Write the weights alone, torch.save(model.state_dict(), FILE), or give the folder of a model."
+ADVICE = "Save the weights alone: `torch.save(model.state_dict(), FILE)`"
 RESNET = (
     (r"conv1", "embedder.embedder.convolution"),
     (r"bn1", "embedder.embedder.normalization"),

@@ -170,17 +170,17 @@ class Fonts:
 
 def test_words_by_pen_and_their_font_are_new_in_later_splits(tmp_path, tool, monkeypatch):
     sound = sys.modules["_sound"]
-    monkeypatch.setattr(sound, "WORDS", {"train": 40, "valid": 10, "test": 10, "unseen": 10})
+    monkeypatch.setattr(sound, "WORDS", {"train": 40, "valid": 10, "test": 10, "unseen": 10, "many": 60})
     monkeypatch.setitem(sys.modules, "HersheyFonts", None)
     with pytest.raises(SystemExit, match="pen-words follow the fonts .*; pip install Hershey-Fonts"):
         tool.prepare("pen-words", None, tmp_path)
     monkeypatch.setitem(sys.modules, "HersheyFonts", types.SimpleNamespace(HersheyFonts=Fonts))
-    assert list(tool.prepare("pen-words", None, tmp_path).values()) == [40, 10, 10, 10]
+    assert list(tool.prepare("pen-words", None, tmp_path).values()) == [40, 10, 10, 10, 60]
     rows = {name: listed(tmp_path / "prepared-pen-words", name) for name in sound.WORDS}
     words = [{row["word"] for row in own} for own in rows.values()]
     assert all(not one & other for one, other in itertools.combinations(words, 2))
     assert {row["font"] for row in rows["unseen"]} == {sound.UNSEEN_FONT}
-    assert {row["font"] for name in ("train", "test") for row in rows[name]} <= set(sound.FONTS)
+    assert {row["font"] for name in ("train", "test", "many") for row in rows[name]} <= set(sound.FONTS)
     row = rows["train"][0]
     assert [up for *_, up in row["strokes"]] == [0, 1, 1] * len(row["word"])
     across = sum(x for x, *_ in row["strokes"])
