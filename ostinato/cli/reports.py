@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 from ostinato.cli.options import table
 from ostinato.data.write import plain
 from ostinato.evaluation.errors import ErrorReport, HeldOut
 from ostinato.evaluation.verdict import Verdict
+from ostinato.raw.numbers import short_decimals
 from ostinato.run.predictions import Prediction
 from ostinato.sweeps.effort import Portfolio
 
@@ -78,15 +81,21 @@ def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
     judged = row.outputs[output]
     if judged.marked is not None:
         return f"{judged.loss:.3f}", row.place, judged.marked
-    texts = [_short(text) for text in (judged.expected, judged.predicted) if text is not None]
+    both = [text for text in (judged.expected, judged.predicted) if text is not None]
+    texts = [_short(short_decimals(text) if judged.are_numbers else text) for text in both]
     return f"{judged.loss:.3f}", *texts, row.place, _excerpt(row)
 
 
 def _excerpt(row: HeldOut) -> str:
     values = map(plain, row.prediction.inputs.values())
     return _short(
-        "  ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values), 80
+        "  ".join(" ".join(map(_cell, value)) if isinstance(value, list) else str(value) for value in values), 80
     )
+
+
+def _cell(value: Any) -> str:
+    """An item of a list; a number that is missing as it is written in a field."""
+    return "NA" if isinstance(value, float) and math.isnan(value) else str(value)
 
 
 def _short(text: str, width: int = 30) -> str:

@@ -114,6 +114,15 @@ class Gathered(Source):
     def digest(self, columns: Sequence[str]) -> str:
         return self.content
 
+    def times_digest(self) -> str | None:
+        """A hash of the series and their times, whatever columns are read; None where nothing tells times."""
+        if self.times is None:
+            return None
+        content = hashlib.sha256(json.dumps(list(self.names)).encode())
+        for own in self.times:
+            content.update(f"{own.dtype}{len(own)}".encode() + np.ascontiguousarray(own).tobytes())
+        return content.hexdigest()
+
     def has_frequency(self, trained: Frequency | None) -> bool:
         """Whether its steps are as far apart as those of training; where they fit several frequencies, it is this."""
         if self.times is None or trained is None:

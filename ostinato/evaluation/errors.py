@@ -18,7 +18,7 @@ from ostinato.data.examples import Examples
 from ostinato.data.split import evenly
 from ostinato.data.write import plain
 from ostinato.evaluation.predictions import PREDICTED, chunks, metrics_of, outputs_that_need, usable
-from ostinato.modalities.contract import Labels
+from ostinato.modalities.contract import Labels, Values
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
@@ -46,6 +46,7 @@ class Judged:
             None: its own.
         likely_steps: of labels of steps each that is likely wrong, as `word{true->likely}`.
         marked: of labels of words the words, each that is labelled wrongly as `word{true>predicted}`; else None.
+        are_numbers: whether both texts are real numbers, in full.
     """
 
     expected: str
@@ -55,7 +56,11 @@ class Judged:
     probability: float | None = None
     likely: str | None = None
     marked: str | None = None
+    are_numbers: bool = False
     likely_steps: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "are_numbers"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +111,7 @@ class ErrorReport:
             {
                 "place": row.place,
                 "inputs": row.prediction.inputs,
-                "outputs": {output: {**vars(judged)} for output, judged in row.outputs.items()},
+                "outputs": {output: judged.to_json() for output, judged in row.outputs.items()},
             }
             for row in self.rows[:top]
         ]
@@ -199,7 +204,9 @@ def _judged(run: Run, output: str, raw: Any, answer: Answer | None, loss: float)
     shares = (answer and answer.probabilities) or {}
     text = None if answer is None else answer.text
     wrong = text != expected if text is not None and isinstance(modality.spec, Labels) else None
-    return Judged(expected, text, loss, wrong, shares.get(expected), marked=marked)
+    return Judged(
+        expected, text, loss, wrong, shares.get(expected), marked=marked, are_numbers=isinstance(modality.spec, Values)
+    )
 
 
 def _find_likely(run: Run, output: str, rows: list[HeldOut]) -> None:

@@ -15,6 +15,9 @@ from ostinato.modalities.contract import Array, Features, Modality, Traits, Valu
 from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
 from ostinato.registry import NonNegative, Rate
 
+ROUNDING = 1e-6
+"""The share of the deviation below which a value that was scaled and back again is 0."""
+
 
 class Series(Modality):
     """Measurements over time: a vector of C numbers per step, with gaps where nothing was measured.
@@ -170,6 +173,12 @@ class Series(Modality):
     def labels(self, array: Array) -> list[str]:
         values = self.decode(array)
         steps = [[step] for step in values] if len(self._mean) == 1 else values
+        # A 0 that was scaled and back again is as near to it as 32 bits are.
+        least = (ROUNDING * self._deviation).tolist()
+        steps = [
+            [0.0 if value is not None and abs(value) < own else value for value, own in zip(step, least)]
+            for step in steps
+        ]
         return [" ".join("NA" if value is None else f"{value:.3g}" for value in step) for step in steps]
 
     @property

@@ -15,6 +15,8 @@ from ostinato.recipe import columns as recipe_columns
 from ostinato.registry import Settings, component
 from ostinato.tokenizers.contract import Spelt
 
+MANY_STEPS, TIMES_MEDIAN = 50_000, 100
+"""A row of more steps than both these and so many times the median may need more memory than there is."""
 COUNTED_ROWS = 10_000
 """Rows whose symbols are counted at a time: memory must not grow with the data."""
 
@@ -59,7 +61,22 @@ def usable_rows(
         if count == len(usable):
             raise DataError(f"data.{split}: no row has {place}; give it in some rows, or leave this output out")
     _demand_allowed_targets(recipe, dataset, usable)
+    if limit is None and split == "train":
+        notes += (note for place in inputs if place not in unread for note in _extreme(dataset, place, usable))
     return usable
+
+
+def _extreme(dataset: Dataset, place: str, rows: np.ndarray) -> list[str]:
+    """A note on a row that is far longer than the others: a mistake of the file, or too much for the memory."""
+    lengths = dataset.lengths[place][rows]
+    longest, median = int(lengths.max()), int(np.median(lengths))
+    if longest < max(MANY_STEPS, TIMES_MEDIAN * median):
+        return []
+    most, where = TIMES_MEDIAN * max(1, median), dataset.table.place(int(rows[lengths.argmax()]))
+    return [
+        f"train: {where} has {longest:,} steps in {place}, and half of the rows {median:,} or fewer; memory and time"
+        f" grow with them: set training.max_steps={most} to train without such rows"
+    ]
 
 
 def _may_be_empty(recipe: Settings, name: str) -> bool:

@@ -138,6 +138,7 @@ class SeriesSplits(Splits):
             own = split if source_of(settings, split, self.data) is not None else "train"
             source = named(settings, own, self.data)
             sources[split] = {"source": source, "rows": part.windows.num_rows, "digest": part.digest()}
+            sources[split]["times"] = part.windows.series.times_digest()
         frequency = self.divided.series["train"].frequency
         sources["train"]["frequency"] = None if frequency is None else str(frequency)
         return sources

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from ostinato.files import explained
 from ostinato.modalities.contract import Modality, Values
+from ostinato.raw.numbers import short_decimals
 
 
 @contextmanager
@@ -65,4 +65,4 @@ def short_numbers(modality: Modality, text: str) -> str:
     """A value as its modality writes it, decimals of real numbers to five digits."""
     if not isinstance(modality.spec, Values):
         return text
-    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.5g}", text)
+    return short_decimals(text)

@@ -246,3 +246,8 @@ def number_at(value: Any, place: str) -> float:
     except DataError as why:
         raise DataError(f"{place}: {why}") from None
     return np.nan if number is None else number
+
+
+def short_decimals(text: str) -> str:
+    """A text for people: the real numbers in it to five digits."""
+    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.5g}", text)

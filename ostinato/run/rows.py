@@ -206,7 +206,7 @@ def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
     if held_out is None:
         return
     for other in others:
-        if _held_out(other, split) != held_out:
+        if not _are_same(held_out, _held_out(other, split)):
             seeded = not forecasts(run.recipe.settings)
             by, way = (
                 ("training.seed", "data.valid named, or one data.seed")
@@ -221,18 +221,28 @@ def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
             )
 
 
+def _are_same(first: tuple[Any, ...], second: tuple[Any, ...] | None) -> bool:
+    """Whether two runs held out the same rows: by the same rule, of the same content or the same times."""
+    if second is None or first[:-1] != second[:-1]:
+        return False
+    own, others = ({name: value for name, value in rows[-1].items() if value} for rows in (first, second))
+    return any(own.get(name) == value for name, value in others.items())
+
+
 def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
-    """What decides which of its training data a run held out; None where the split is no part of them, or the run was
-    imported and nothing is known of its data."""
+    """What decides which of its training data a run held out, last the hashes that tell these; None where the split is
+    no part of them, or the run was imported and nothing is known of its data."""
     settings, known = run.recipe.settings, run.bundle.data["splits"]
     if not known or getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
         return None
     if not forecasts(settings):
         by = (settings.data.valid_rows, seed_of_rows(settings))
-        return ("seed", *by, known["train"]["digest"]) if split == "valid" else None
+        return ("seed", *by, {"digest": known["train"]["digest"]}) if split == "valid" else None
     ends = settings.data.split.plain() if settings.data.split else {}
     horizon = next(iter(settings.outputs.values())).horizon
-    return ("time", ends, None if ends.get(split) else horizon, known["train"]["digest"])
+    # Runs that read other columns of the same series held out the same times.
+    hashes = {name: known["train"].get(name) for name in ("digest", "times")}
+    return ("time", ends, None if ends.get(split) else horizon, hashes)
 
 
 def default_split(run: Run, split: str | None, data: Any) -> str:

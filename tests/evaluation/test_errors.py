@@ -10,7 +10,8 @@ import pytest
 import ostinato
 from ostinato import api
 from ostinato.cli.reports import error_lines
-from ostinato.evaluation.errors import likely_labels, similar_labels
+from ostinato.evaluation.errors import ErrorReport, HeldOut, Judged, likely_labels, similar_labels
+from ostinato.run.predictions import Prediction
 
 
 def test_confident_learning_by_hand():
@@ -140,3 +141,11 @@ def test_numbers_are_ranked_without_being_right_or_wrong(tmp_path):
     model = ostinato.Model({"x": "category"}, {"y": "number"}, training={"epochs": 2}).fit(rows, rows[:4], device="cpu")
     report = api.errors(model.run, data=[*rows[:3], {"x": "a", "y": 50.0}], device="cpu")
     assert report.rows[0].outputs["y"].expected == "50.0" and report.rows[0].outputs["y"].wrong is None
+
+
+def test_real_numbers_are_shown_to_five_digits_and_texts_as_they_are():
+    for are_numbers, shown in ((True, "268.31 242.39 NA"), (False, "268.3086252941551 242.39 NA")):
+        judged = Judged("191.7 294.8 NA", "268.3086252941551 242.39 NA", 2.0, None, None, are_numbers=are_numbers)
+        row = HeldOut(0, "t.csv series W", Prediction({"y": [1.5, float("nan")]}, {}), {"y": judged})
+        text = "\n".join(error_lines(ErrorReport("valid", [row]), 1))
+        assert shown in text and "191.7 294.8 NA" in text and "1.5 NA" in text

@@ -175,3 +175,9 @@ def test_training_values_that_cannot_be_learnt_from_are_a_data_error(column, mes
 def test_a_separator_that_could_be_part_of_a_number_is_refused(separator):
     with pytest.raises(ConfigError, match="could be a part of a number"):
         make("modalities", "series", (), {"separator": separator})
+
+
+def test_a_zero_is_shown_as_a_zero_after_scaling():
+    promo = make("modalities", "series", (), {})
+    promo.fit([[0.0, 1, 0, 0, 1, 0, 0]])
+    assert promo.labels(promo.encode([0.0, 1, 0])) == ["0", "1", "0"]

@@ -158,7 +158,7 @@ def test_the_word_that_decides_by_its_n_grams_ranks_first(decided):
         assert sum(sum(part.gradients) for part in example.inputs) == pytest.approx(change, abs=1e-3)
         shares = dict(zip(model.classes_, model.predict_proba([row])[0]))
         assert example.log_probability == pytest.approx(np.log(shares[row["topic"]]), abs=1e-4)
-    assert "rests most on 'stock'" in finding.title and "Not explained" not in finding.lines()[-1]
+    assert "rests most on grams: 'stock'" in finding.title and "Not explained" not in finding.lines()[-1]
 
 
 def test_what_a_model_counts_beside_them_is_named():
@@ -175,3 +175,13 @@ def test_attributions_that_do_not_add_up_are_named():
     assert wrong.title.endswith("; not to be trusted: their sum misses the difference of log p by 0.19")
     long = SaliencyFinding([Answered("O " * 30, -1.0, -3.0, 0.0, [part], 9, 1e-3)])
     assert exact.title.startswith("'np' rests most on") and long.title.startswith("y of 'ab' rests most on")
+
+
+def test_steps_of_the_same_symbol_are_told_apart_and_the_input_is_named():
+    def part(name, symbols, gradients):
+        return Attribution("y", name, symbols, gradients, gradients, None)
+
+    inputs = [part("promo", ["0", "1", "1", "2"], [0.0, 0.3, 0.1, 0.2]), part("sales", ["5"], [0.01])]
+    assert inputs[0].top() == "'1' (step 2) +0.3, '2' +0.2, '1' (step 3) +0.1"
+    answered = Answered("7", -1.0, -2.0, 0.0, inputs, 8, 1e-3)
+    assert SaliencyFinding([answered]).title.startswith("'7' rests most on promo: '1' (step 2)")

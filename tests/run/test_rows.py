@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import ostinato
@@ -108,6 +109,28 @@ def test_the_advice_on_rows_that_another_run_learnt_from_for_an_ensemble_and_for
     )
     with pytest.raises(ConfigError, match="valid of other was set aside.*and named"):
         api.compare(named, other, device="cpu")
+
+
+def test_forecasts_that_read_other_columns_of_the_same_times_are_compared(monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    days = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
+    for name, first in (("t", 0), ("later", 1)):
+        lines = [f"{day},{number % 7},{number % 2}" for number, day in enumerate(days[first:])]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["day,y,w", *lines]) + "\n")
+
+    def train(name, table, **inputs):
+        inputs = {"y": "series", **inputs}
+        outputs = {"ahead": {"of": "y", "horizon": 2, "lookback": 4}}
+        data = {"train": table, "time": "day"}
+        api.train(from_arguments(inputs, outputs, data=data, training=TRAINING), name, device="cpu")
+        return name
+
+    alone, beside = train("alone", "t.csv"), train("beside", "t.csv", w="series")
+    assert api.compare(alone, beside, device="cpu").to_json()["examples"] > 0
+    other = train("other", "later.csv")
+    with pytest.raises(ConfigError, match="valid of alone was set aside.*and other set aside other rows"):
+        api.compare(alone, other, device="cpu")
 
 
 def test_a_gap_in_a_series_is_null_in_json(monkeypatch, tmp_path):

@@ -85,7 +85,12 @@ class Attribution:
     def top(self) -> str:
         """The steps that give most."""
         order = np.argsort(-np.abs(self.gradients), kind="stable")[:TOP]
-        return ", ".join(f"{self.symbols[at]!r} {self.gradients[at]:+.2g}" for at in order)
+        return ", ".join(f"{self._step(int(at))} {self.gradients[at]:+.2g}" for at in order)
+
+    def _step(self, at: int) -> str:
+        """A step by its symbol, and by its number where others have the same."""
+        symbol = self.symbols[at]
+        return f"{symbol!r} (step {at + 1})" if self.symbols.count(symbol) > 1 else repr(symbol)
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,8 @@ class SaliencyFinding(Finding):
         unsure = f"; not to be trusted: their sum misses the difference of log p by {missed:.2g}" * self.misses
         name = repr(example.answer) if len(example.answer) <= NAMED else f"{part.output} of {part.read()!r}"
         beside = f"; not explained: {', '.join(example.left)}" if example.left else ""
-        return f"{name} rests most on {part.top()} (nats){beside}{agreed}{unsure}"
+        read = f"{part.input}: " * (len(example.inputs) > 1)
+        return f"{name} rests most on {read}{part.top()} (nats){beside}{agreed}{unsure}"
 
     @property
     def misses(self) -> bool:
