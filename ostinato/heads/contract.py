@@ -182,6 +182,11 @@ class Head(nn.Module, ABC):
         order in which they first occur in the input, both in its source and in the targets (`Modality.knowing`)."""
         return False
 
+    def of_earlier(self, saved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The weights that give today the answers which these gave in the version that saved them, by their names
+        below the head."""
+        return saved
+
     @classmethod
     def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
         """Whether sources of so many steps (B,) allow each of these targets: (B,) bool, asked where there is a

@@ -29,6 +29,8 @@ LEAST_FREEDOM = 2.0
 """Below it a t distribution has no variance, and one far value could draw it there for good."""
 FREEDOM = 4.0
 """Above the least, where a t begins from the errors of a linear map."""
+MEDIAN = LEVELS.index(0.5)
+FROM_MEDIAN = "from_median"
 MOST_LINEAR = 512
 """Steps that a linear map reads by default: of more its closed form is slow."""
 
@@ -49,8 +51,8 @@ class Forecast(Predictor):
 
         point       f = m + d (l + p)                                  squared: rho(r) = r^2 / 2; absolute: |r|
                     -log p(y) = rho((y - f) / d) + log d + log of the integral of exp(-rho)
-        quantile    q = m + d (l + p sorted), levels 0.05 ... 0.95     loss(y) = mean over levels of
-                    pinball((y - q) / d) - log(level (1 - level)) + log d
+        quantile    q = m + d (l + sorted of p_median and p_median + p_level), levels 0.05 ... 0.95
+                    loss(y) = mean over levels of pinball((y - q) / d) - log(level (1 - level)) + log d
         student_t   location m + d (l + p_1), scale d softplus(p_2), 2 + softplus(p_3) degrees of freedom
 
     Of a window that never changes d is 1, the unit of a scaled series; of an unscaled one |m|.
@@ -156,6 +158,9 @@ class Forecast(Predictor):
                 self.output.weight.zero_()
                 self.output.bias.zero_()
             if distribution == "quantile":
+                # All levels move with the median, which learns from each of them: of many series it errs a tenth less
+                # after as many updates. Of runs before there is no such mark: there each level was an answer alone.
+                self.register_buffer(FROM_MEDIAN, torch.ones(()))
                 # Apart, as a normal distribution of deviation 1/2 has them: equal ones would be sorted at random.
                 apart = torch.special.ndtri(torch.tensor(LEVELS).double()).to(self.straight.bias) / 2
                 self.straight.bias.copy_(apart.repeat(len(self.straight.bias) // len(apart)))
@@ -205,14 +210,26 @@ class Forecast(Predictor):
         factors = widening(self.spec.channels, known)
         if factors is None:
             return None
-        # Quantiles are linear in the weights of the last layers: those of each level move away from the median's.
+        # Distances from the median are linear in the weights of the last layers.
         for layer in filter(None, (self.straight, self.output)):
             for weight in (layer.weight, layer.bias):
                 by_level = weight.view(-1, len(LEVELS), *weight.shape[1:])
-                median = by_level[:, len(LEVELS) // 2, None].clone()
-                scale = factors.to(weight).view(-1, *[1] * (weight.ndim - 1))
-                by_level.copy_(median + scale * (by_level - median))
+                by_level.mul_(factors.to(weight).view(-1, *[1] * (weight.ndim - 1)))
         return widened(factors)
+
+    def of_earlier(self, saved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The same quantiles by their distances from the median."""
+        if self.distribution != "quantile" or FROM_MEDIAN in saved:
+            return saved
+        apart = {}
+        for name in ("straight.weight", "straight.bias", "output.weight", "output.bias"):
+            if name in saved:
+                by_level = saved[name].unflatten(0, (-1, len(LEVELS)))
+                median = by_level[:, MEDIAN, None]
+                distances = by_level - median
+                distances[:, MEDIAN] = median[:, 0]
+                apart[name] = distances.flatten(0, 1)
+        return {**saved, **apart, FROM_MEDIAN: torch.ones(())}
 
     def predict_distribution(
         self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
@@ -231,7 +248,10 @@ class Forecast(Predictor):
     def _base(self, answers: Tensor) -> Numbers:
         """The distribution in the unit of the window, from (..., C, P)."""
         if self.distribution == "quantile":
-            return QuantileLevels(answers)
+            median = answers[..., MEDIAN, None]
+            return QuantileLevels(
+                torch.cat([answers[..., :MEDIAN] + median, median, answers[..., MEDIAN + 1 :] + median], -1)
+            )
         if self.distribution == "point":
             return Point(answers[..., 0], self.distance)
         scale, freedom = functional.softplus(answers[..., 1]) + 1e-4, functional.softplus(answers[..., 2])
@@ -265,7 +285,8 @@ class Forecast(Predictor):
             return answers
         window = self.unit.window(encoded[0].source.values, level, self.linear.in_features)
         place = self.linear(window).transpose(1, 2).unsqueeze(3)
-        return answers + (functional.pad(place, (0, 2)) if self.sampled else place)
+        middle = MEDIAN if self.distribution == "quantile" else 0
+        return answers + functional.pad(place, (middle, self.per_value - 1 - middle))
 
     # The recursive strategy.
 

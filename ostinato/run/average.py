@@ -49,7 +49,7 @@ def average(runs: Sequence[Run], folder: Path, *, last: int | None = None, overw
     claim(folder, False, overwrite)
     if overwrite:
         clear(folder)
-    restore_model(lead.graph, model_tensors(lead.graph) | mean(parts.values()), folder)
+    restore_model(lead.graph, mean(parts.values()), folder, whole=False)
     bundle = replace(lead.bundle, metrics={}, data={**lead.bundle.data, "averaged": list(parts)})
     run = Run(lead.recipe, bundle, lead.modalities, lead.graph, folder)
     publish(folder, run)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from ostinato import files
 from ostinato.errors import BundleError, ConfigError
+from ostinato.heads.contract import Head
 from ostinato.training.averages import mean
 
 VERSION = 2
@@ -239,13 +240,20 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Path) -> None:
+def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Path, *, whole: bool = True) -> None:
     """Copies saved weights into a model of the same shape.
+
+    Args:
+        model: whose weights are replaced.
+        saved: by name, as this version or an earlier one wrote them.
+        where: they come from, for messages.
+        whole: whether all weights have to be there; without, those that lack stay as they are.
 
     Errors:
         BundleError: names or shapes differ.
     """
-    own = model_tensors(model)
+    own, saved = model_tensors(model), _of_earlier(model, saved)
+    saved = saved if whole else own | saved
     wrong = sorted(own.keys() ^ saved.keys()) or [name for name in own if own[name].shape != saved[name].shape]
     if wrong:
         differing = ", ".join(wrong[:5])
@@ -254,6 +262,16 @@ def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Pa
         )
     for name, tensor in own.items():
         tensor.copy_(saved[name])
+
+
+def _of_earlier(model: nn.Module, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with those of heads as this version has them."""
+    today = dict(saved)
+    for place, head in model.named_modules():
+        if isinstance(head, Head):
+            below = {name.removeprefix(f"{place}."): saved[name] for name in saved if name.startswith(f"{place}.")}
+            today |= {f"{place}.{name}": tensor for name, tensor in head.of_earlier(below).items()}
+    return today
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

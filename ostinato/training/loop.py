@@ -431,7 +431,7 @@ class _Session:
             kept = self.checkpoints.load_weights("best", place.best_epoch)
         else:
             kept = self.kept_weights(place.averaged_epochs)
-        restore_model(self.model, {**model_tensors(self.model), **(kept or {})}, self.checkpoints.folder)
+        restore_model(self.model, kept or {}, self.checkpoints.folder, whole=False)
         for weight in self.weights:
             weight.requires_grad_(True)
         self.model.eval()

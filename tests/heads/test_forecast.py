@@ -179,6 +179,37 @@ def test_a_forecast_is_told_no_later_truth(options):
     assert torch.equal(case.head.predict(case.encoded((values, *data[1:]))).steps.values, before)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_weights_by_which_each_level_was_an_answer_alone_give_the_same_quantiles(strategy):
+    case = Case({"strategy": strategy, "distribution": "quantile"}, dtype=torch.float64)
+    data = case.data(dtype=torch.float64)
+    expected = case.head.predict(case.encoded(data)).quantiles
+    today = dict(case.head.state_dict())
+    earlier = {name: tensor.clone() for name, tensor in today.items() if name != "from_median"}
+    for name in ("straight.weight", "straight.bias", "output.weight", "output.bias"):
+        by_level = earlier[name].view(-1, len(LEVELS), *earlier[name].shape[1:])
+        median = by_level[:, len(LEVELS) // 2, None].clone()
+        by_level += median
+        by_level[:, len(LEVELS) // 2] = median[:, 0]
+    assert case.head.of_earlier(today) is today
+    case.head.straight.weight.zero_()
+    case.head.load_state_dict(case.head.of_earlier(earlier))
+    said = case.head.predict(case.encoded(data)).quantiles
+    assert all(torch.allclose(said[level], expected[level], atol=1e-12) for level in LEVELS)
+
+
+@torch.no_grad()
+def test_all_quantiles_move_with_the_median():
+    case = Case({"distribution": "quantile"}, ahead=False)
+    encoded = case.encoded(case.data())
+    before = case.head.predict(encoded).quantiles
+    case.head.straight.bias.view(-1, len(LEVELS))[:, len(LEVELS) // 2] += 0.25
+    after = case.head.predict(encoded).quantiles
+    for level in LEVELS:
+        torch.testing.assert_close(after[level] - before[level], torch.full_like(before[level], 0.25))
+
+
 @pytest.mark.parametrize("distribution", ["point", "quantile", "student_t"])
 @torch.no_grad()
 def test_taught_step_by_step_a_density_depends_on_the_truth_before_it_alone(distribution):

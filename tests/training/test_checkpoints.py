@@ -8,7 +8,10 @@ import safetensors.torch
 import torch
 
 from ostinato import files
+from ostinato.distributions.contract import LEVELS
 from ostinato.errors import BundleError, ConfigError, DataError
+from ostinato.heads.contract import Sizes, Span
+from ostinato.modalities.contract import Values
 from ostinato.registry import make, names
 from ostinato.training import checkpoints as kept
 from ostinato.training.checkpoints import (
@@ -195,6 +198,28 @@ def test_weights_of_another_shape_are_refused_by_name():
     saved = model_tensors(toy()) | {"hidden.bias": torch.zeros(3)}
     with pytest.raises(BundleError, match=r"here: .*hidden\.bias"):
         restore_model(toy(), saved, "here")
+
+
+def test_weights_that_lack_stay_where_a_part_may_be_restored():
+    first, second = toy(), toy()
+    part = {"hidden.bias": torch.ones_like(first.hidden.bias)}
+    before = {name: tensor.clone() for name, tensor in model_tensors(second).items()}
+    restore_model(second, part, "here", whole=False)
+    assert all(torch.equal(tensor, part.get(name, before[name])) for name, tensor in model_tensors(second).items())
+    with pytest.raises(BundleError, match=r"here: .*hidden\.weight"):
+        restore_model(second, part, "here")
+
+
+def test_a_head_reads_what_an_earlier_version_saved():
+    sizes, span = [Sizes(None, 4)], Span(6, 3, (False,))
+    model = torch.nn.ModuleDict({"ahead": make("heads", "forecast", (Values(1), sizes, span))})
+    earlier = {name: tensor.clone() for name, tensor in model_tensors(model).items() if name != "ahead.from_median"}
+    restore_model(model, earlier, "here")
+    bias = model["ahead"].straight.bias.view(-1, len(LEVELS))
+    expected = earlier["ahead.straight.bias"].view(-1, len(LEVELS))
+    median = len(LEVELS) // 2
+    torch.testing.assert_close(bias[:, median], expected[:, median])
+    torch.testing.assert_close(bias[:, 0] + bias[:, median], expected[:, 0])
 
 
 def test_changes_are_named_together_and_what_is_free_is_not():
