@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,8 @@ from ostinato.training.curve import Curve
 COUNTED = 20
 """Labels up to which a confusion matrix has room for its counts."""
 BAND = 0.05, 0.95
+LONGEST_LABEL = 40
+"""Letters beside an axis of a learning curve, which is 3.6 inches high."""
 LETTERS = 24
 """Of a label on an axis."""
 PAST = 2
@@ -142,7 +144,13 @@ def _learning_curve(path: Path, curve: Curve, shown: Mapping[str, str]) -> None:
             reached = ", ".join(
                 f"{name} {values[at]:.4g}" for name, values in metrics.items() if values[at] is not None
             )
-            _finish(panels[1], f"Validation of the weights kept: {reached}", "epoch", " / ".join(metrics))
+            _finish(panels[1], f"Validation of the weights kept: {reached}", "epoch", _axis_of(metrics))
+
+
+def _axis_of(metrics: Iterable[str]) -> str:
+    """What an axis of several metrics is called: by those that all outputs have; the legend names outputs."""
+    called = " / ".join(dict.fromkeys(name.rpartition(": ")[2] for name in metrics))
+    return called if len(called) <= LONGEST_LABEL else "metrics"
 
 
 def _trend(curve: Curve) -> str:

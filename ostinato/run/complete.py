@@ -118,9 +118,9 @@ def _generated(run: Run) -> str:
 
 def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
     """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops
-    hold."""
-    output = _generated(run)
-    stop = run.recipe.settings.search.stop
+    hold, and without one the end of the line where a run continues one text, which has no end of its own."""
+    output, settings = _generated(run), run.recipe.settings
+    stop = settings.search.stop or (["\n"] if settings.data.rows == "file" else [])
     search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count, stop=stop)
     (answered,) = answers([run], [row], search=search)
     return sorted(

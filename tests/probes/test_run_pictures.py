@@ -38,6 +38,16 @@ def trained(tmp_path, inputs, outputs, rows, **settings):
     return api.fit(recipe, tmp_path / "run", device="cpu")
 
 
+def test_the_axis_of_several_outputs_is_called_by_what_all_of_them_have():
+    many = ["stars: accuracy (%)", "topic: accuracy (%)", "tags: accuracy (%)"]
+    assert run_pictures._axis_of(many) == "accuracy (%)"
+    assert run_pictures._axis_of(["a: accuracy (%)", "b: mae (mm)"]) == "accuracy (%) / mae (mm)"
+    assert (
+        run_pictures._axis_of(["a: interval_coverage (%)", "b: exact_match (%)", "c: bits_per_character"]) == "metrics"
+    )
+    assert run_pictures._axis_of(["accuracy (%)"]) == "accuracy (%)"
+
+
 def test_labels_have_a_learning_curve_and_a_confusion_matrix(tmp_path, drawn):
     rows = [{"x": word, "my label/$y$": label} for word, label in (("a", "yes"), ("b", "no"), ("a", "no"))] * 12
     run = trained(tmp_path, {"x": "category"}, {"my label/$y$": "category"}, rows)

@@ -145,6 +145,23 @@ def test_completions_keep_the_stops_of_the_recipe(run, monkeypatch):
     assert not any(stop in one.text for one in prompting.completions(run, {"text": "ab"}, 3))
 
 
+def test_completions_of_a_run_over_one_text_end_with_the_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "t.txt").write_text("ab a\nb ab\n" * 60)
+    encoder = {"type": "recurrent", "hidden_size": 8, "embedding_size": 4}
+    model = ostinato.Model(
+        inputs={"text": {"type": "text", "tokenizer": "char", "encoder": encoder}},
+        outputs={"on": {"of": "text", "align": "next"}},
+        data={"train": str(tmp_path / "t.txt")},
+        training={"epochs": 2, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+    )
+    run = model.fit(folder=tmp_path / "run", device="cpu", verbose=0).run
+    assert run.recipe.settings.data.rows == "file"
+    listed = prompting.completions(run, {"text": "ab"}, 3)
+    assert len(listed) == 3 and not any("\n" in one.text for one in listed)
+    assert all(one.probability > 1e-9 for one in listed)
+
+
 def test_several_answers_at_once_cannot_be_told(run):
     with pytest.raises(ConfigError, match="--stream prints one answer"):
         prompting.streamed(run, {"text": "a"}, make("searches", "beam"), seed=0, hear=print)

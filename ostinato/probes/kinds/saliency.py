@@ -187,8 +187,12 @@ class SaliencyFinding(Finding):
                         continue
                     shown = drawable(symbol.replace(" ", "\u2423"), LETTERS)
                     turned = 90 if len(shown) > 2 else 0
-                    axes.text(column, row, shown, ha="center", va="center", color=colour, fontsize=6, rotation=turned)
-            image = axes.imshow(shares, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+                    axes.text(
+                        column + 1, row, shown, ha="center", va="center", color=colour, fontsize=6, rotation=turned
+                    )
+            extent = (0.5, longest + 0.5, len(parts) - 0.5, -0.5)
+            colours = {"cmap": "RdBu", "vmin": -1, "vmax": 1}
+            image = axes.imshow(shares, **colours, aspect="auto", interpolation="nearest", extent=extent)
             named = [
                 drawable(f"{part.input} for {part.output if len(example.answer) > NAMED else example.answer}", 28)
                 for example, part in parts
