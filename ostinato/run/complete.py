@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,12 +122,14 @@ def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
     hold, and without one the end of the line where a run continues one text, which has no end of its own."""
     output, settings = _generated(run), run.recipe.settings
     stop = settings.search.stop or (["\n"] if settings.data.rows == "file" else [])
-    search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count, stop=stop)
+    width = max(8, 2 * count)
+    search = settings_class("searches", "beam")(type="beam", width=width, n_best=2 * count, stop=stop)
     (answered,) = answers([run], [row], search=search)
-    return sorted(
-        (Suggestion(answer.text, math.exp(answer.log_probability)) for answer in answered[output]),
-        key=lambda answer: -answer.probability,
-    )
+    likely: dict[str, float] = {}
+    # One text may be spelt in several ways, and go on in several after a stop.
+    for answer in answered[output]:
+        likely[answer.text] = likely.get(answer.text, 0.0) + math.exp(answer.log_probability)
+    return sorted(starmap(Suggestion, likely.items()), key=lambda answer: -answer.probability)[:count]
 
 
 def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
