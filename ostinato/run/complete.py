@@ -121,7 +121,7 @@ def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
     """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops
     hold, and without one the end of the line where a run continues one text, which has no end of its own."""
     output, settings = _generated(run), run.recipe.settings
-    stop = settings.search.stop or (["\n"] if settings.data.rows == "file" else [])
+    stop = settings.search.stop or (["\n"] if settings.data.rows == "file" and _ends_lines(run, output) else [])
     width = max(8, 2 * count)
     search = settings_class("searches", "beam")(type="beam", width=width, n_best=2 * count, stop=stop)
     (answered,) = answers([run], [row], search=search)
@@ -130,6 +130,15 @@ def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
     for answer in answered[output]:
         likely[answer.text] = likely.get(answer.text, 0.0) + math.exp(answer.log_probability)
     return sorted(starmap(Suggestion, likely.items()), key=lambda answer: -answer.probability)[:count]
+
+
+def _ends_lines(run: Run, output: str) -> bool:
+    """Whether the output generates the end of a line, which a vocabulary of words lacks."""
+    try:
+        Stops(["\n"], run.modalities[f"outputs.{output}"], run.copies(output))
+    except ConfigError:
+        return False
+    return True
 
 
 def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
