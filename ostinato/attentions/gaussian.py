@@ -26,7 +26,8 @@ class Gaussian(Attention):
     The softmax of these is a normal distribution over whole steps; a window that has passed the last one sees that. It
     reads the places of the memory alone and not what is there, so that from the first update on it knows where to look
     next: for outputs of many steps to each of the input (strokes to letters, frames of sound to phones). The decoder
-    learns where it is from what it reads: let the context enter the cell (`context: before`, or `input_feeding: true`).
+    learns where it is from what it reads: let the context enter the cell (`context: before`, or `input_feeding: true`),
+    and let the input end with a symbol of its own (of text `marks: end`), where the window waits until all is said.
 
     Args:
         advance: the steps that it moves at a time before training: about the length of the input by that of the output.
