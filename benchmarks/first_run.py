@@ -31,6 +31,7 @@ import argparse
 import dataclasses
 import datetime
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -164,7 +165,7 @@ def state_of_package() -> str:
         changes = git("diff", "HEAD", "--", ".") + git("ls-files", "--others", "--exclude-standard", "--", ".")
         tree = git("rev-parse", "HEAD:./")[:12]
     except (OSError, subprocess.CalledProcessError):
-        return ostinato.__version__
+        return importlib.metadata.version("ostinato")
     return f"{tree}+{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else tree
 
 

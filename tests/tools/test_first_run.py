@@ -1,6 +1,7 @@
 """The benchmark of first runs: its tables, that a set is measured once, its page."""
 
 import gzip
+import importlib.metadata
 import importlib.util
 import json
 import sys
@@ -51,6 +52,11 @@ def tiny(sets, **changes):
 
 def read(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_state_of_a_package_without_git_is_its_version(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "PACKAGE", tmp_path)
+    assert tool.state_of_package() == importlib.metadata.version("ostinato")
 
 
 def test_rows_held_out_of_training_go_back_to_it_for_the_test(sets, tmp_path):
