@@ -297,15 +297,16 @@ class _Work:
             cost, evaluation = needed(recipe, pace), pace.evaluation_seconds
             now = time.monotonic() - self.started + START_SECONDS
             portfolio.minutes = minutes or max(1.0, size.times * (now + cost) / 60)
+            left = MARGIN * 60 * portfolio.minutes - now
+            return None if cost <= left else left
+
+        session = self.begin(DEFAULT, self.recipe, Budget(seconds), partial(costs, roots=self.roots))
+        if portfolio.minutes and self.trial(DEFAULT) is None:
             times = "" if minutes else f", {size.times} times what the default run takes here"
             self.listeners.notes(
                 f"effort {portfolio.effort}: up to {size.candidates} candidates beside the default run,"
                 f" {portfolio.minutes:.3g} minutes{times}; --minutes N changes it"
             )
-            left = MARGIN * 60 * portfolio.minutes - now
-            return None if cost <= left else left
-
-        session = self.begin(DEFAULT, self.recipe, Budget(seconds), partial(costs, roots=self.roots))
         portfolio.minutes = portfolio.minutes or minutes or 1.0  # All was solved for: nothing was measured.
         portfolio.monitor = session.run.recipe.settings.training.monitor
         if self.trial(DEFAULT) is None:

@@ -154,9 +154,8 @@ def test_minutes_that_are_too_few_train_the_default_alone_and_the_advice_is_more
     assert any(
         "the default run alone is trained" in note and "; more --minutes give more candidates" in note for note in notes
     )
-    assert any(
-        note.endswith("candidates beside the default run, 0.05 minutes; --minutes N changes it") for note in notes
-    )
+    told = [note for note in notes if "candidates beside the default run, " in note]
+    assert len(told) == 1 and told[0].endswith("0.05 minutes; --minutes N changes it")
     assert any("9 minutes; --minutes N changes it" in note for note in whole[3])
     assert len(whole[1].bundle.members) > 1 or any(trial.stopped == "trained" for trial in whole[2].trials[1:])
     assert any("the minutes are too few for an epoch" in note for note in notes)
