@@ -325,7 +325,7 @@ def test_tables_hold_labels_of_the_type_that_training_had(tmp_path, cli, labels,
 
 def test_what_a_forecast_read_is_shown_as_numbers():
     read = Prediction({"y": np.array([1.5, np.nan]), "tags": ["a", "b"]}, {})
-    assert _excerpt(HeldOut(0, "t.csv:2", read, {})) == "1.5 nan a b"
+    assert _excerpt(HeldOut(0, "t.csv:2", read, {})) == "1.5 NA a b"
 
 
 NO_ROWS = polars.DataFrame({"text": [], "stars": []}, schema={"text": polars.String, "stars": polars.Int64})
