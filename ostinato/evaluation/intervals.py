@@ -68,7 +68,8 @@ def measure(metric: Metric, predictions: Predictions, *, draws: int = 1000, seed
         Wilson:     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)     z = 1.96, n examples, share p
         bootstrap:  the 2.5th and 97.5th percentile of the metric over `draws` samples of n examples, with replacement
 
-    One example shows no spread: a bootstrap then gives the value twice, and its method names this.
+    One example shows no spread, nor do examples that are all right: a bootstrap then gives the value twice, and its
+    method names this.
 
     Args:
         metric: what to measure.
@@ -196,7 +197,7 @@ def over_seeds(
         drawn = _drawn(metric, [runs], shared, orders)
         means = _means(metric, [runs], shared, drawn, draws, seed)[0]
         low, high = within_range(metric, means, *ends(widened(means, drawn)))
-        how = _name(runs, shared, drawn, draws, len(means), seed)
+        how = _name(runs, shared, drawn, draws, len(means), seed, spread=bool(np.ptp(means) > 0))
     if len(runs) == 1:
         return Measured(mean, low, high, how)
     spread = students_t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
@@ -309,14 +310,16 @@ def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) 
     return [blocks(order, influences) for order, influences in zip(orders, moved)]
 
 
-def _name(runs: Runs, shared: bool, drawn: Sequence[Blocks], draws: int, used: int, seed: int) -> str:
+def _name(
+    runs: Runs, shared: bool, drawn: Sequence[Blocks], draws: int, used: int, seed: int, spread: bool = True
+) -> str:
     """What is drawn, and how often."""
     number = len(runs[0]) if shared else sum(map(len, runs))
     units = sum(blocks.number for blocks in drawn) if drawn else number
     what = _examples(number)
     if drawn:
         what = drawn[0].description if len(drawn) == 1 else f"{units} blocks of {len(drawn)} splits"
-    alone = ", which shows no spread" if units == 1 else ""
+    alone = ", which shows no spread" if units == 1 or not spread else ""
     left_out = f" ({draws - used} without anything to divide by left out)" if used < draws else ""
     return f"{'block ' if drawn else ''}bootstrap over {what}{alone}, {draws} draws{left_out}, seed {seed}"
 

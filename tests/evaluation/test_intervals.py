@@ -100,6 +100,14 @@ def default(name):
     return make("metrics", name, options={"average": "macro"} if name == "f1" else {})
 
 
+def test_examples_that_are_all_right_show_no_spread_and_the_method_says_so():
+    right = Predictions([["a", "b"], ["b", "b"]] * 10, [["a", "b"], ["b", "b"]] * 10)
+    wrong = Predictions([["a", "a"], *right.predicted[1:]], right.expected)
+    alike, unlike = measure(default("f1"), right), measure(default("f1"), wrong)
+    assert alike.low == alike.value == alike.high and "20 examples, which shows no spread, 1000 draws" in alike.method
+    assert unlike.low < unlike.value < unlike.high and "spread" not in unlike.method
+
+
 def test_one_example_works_for_every_metric_and_says_what_it_is_worth():
     for name in names("metrics"):
         metric = default(name)
