@@ -14,9 +14,9 @@ from ostinato.distributions.contract import Distribution, Loss, mean_of_logs
 from ostinato.steps import Layout
 
 STARTS = 4
+"""Hidden states from which likelier bits are looked for, where all are summed."""
 MORE_STEPS = 5
 """So many times the steps are advised for a closer estimate."""
-"""Hidden states from which likelier bits are looked for, where all are summed."""
 
 
 class Rbm(Distribution):

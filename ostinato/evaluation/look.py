@@ -105,7 +105,7 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
         kind = str(seen.kind(name).settings) if held else "empty"
         columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
     classes = [name for name in labels if seen.held(name) and not _is_amount(seen, name)]
-    notes = [*seen.notes, *_repeated(seen), *label_notes(seen, classes)]
+    notes = [*seen.notes, *header_notes(seen), *_repeated(seen), *label_notes(seen, classes)]
     for name in names:
         if name not in labels and is_id(seen.held(name)):
             notes.append(
@@ -177,11 +177,10 @@ def _repeated(seen: infer.Look) -> list[str]:
     rows = Counter(zip(*(map(repr, cells) for cells in seen.cells.values())))
     again = seen.rows - len(rows)
     if not again:
-        return header_notes(seen)
+        return []
     return [
-        *header_notes(seen),
         f"{again:,} of {seen.rows:,} rows occur before; where they fall into two splits a score shows memory in place"
-        " of generalization",
+        " of generalization"
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,22 +76,14 @@ def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
 def _of_several(cells: Sequence[Any]) -> Guess | None:
     """Labels between separators, fewer than the combinations that they make: a row has several of them, in any
     order."""
-    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
-    combinations = set(texts)
-    if len(texts) < len(cells) or any(len(text.split()) != 1 for text in combinations):
-        return None
-    for separator in LABEL_SEPARATORS:
-        rows = [text.split(separator) for text in texts]
-        labels = Counter(label for row in rows for label in row)
+    for separator, rows, labels in _divided(cells, LABEL_SEPARATORS, EACH_LABEL):
         twice = any(len(set(row)) < len(row) for row in rows)
         # Where no row has one alone, as in N;GEN;SG, they are the parts of one label.
         several = min(sum(len(row) > 1 for row in rows), sum(len(row) == 1 for row in rows))
-        few = len(labels) < len(combinations) and len(labels) * EACH_LABEL <= labels.total()
-        if few and "" not in labels and not twice and several >= SEVERAL * len(rows):
+        if not twice and several >= SEVERAL * len(rows):
             shown = ", ".join(_short(label) for label, _ in labels.most_common(3))
-            reason = (
-                f"{len(labels)} labels, such as {shown}, in {len(combinations)} combinations: a row has several or none"
-            )
+            combined = len(set(map(tuple, rows)))
+            reason = f"{len(labels)} labels, such as {shown}, in {combined} combinations: a row has several or none"
             settings = {"type": "category", "multilabel": True}
             settings |= {} if separator == LABEL_SEPARATORS[0] else {"separator": separator}
             return Guess(settings, reason, "for one label in each row write category, for a sequence tokens")
@@ -176,15 +168,9 @@ def _of_phrases(cells: Sequence[Any]) -> Guess | None:
 def _of_parts(cells: Sequence[Any]) -> Guess | None:
     """Symbols between separators, fewer than the combinations that they make: new combinations of them have a meaning
     too."""
-    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
-    combinations = set(texts)
-    if len(texts) < len(cells) or any(len(text.split()) != 1 for text in combinations):
-        return None
-    for separator in PART_SEPARATORS:
-        parts = Counter(part for text in texts for part in text.split(separator))
-        whole = sum(separator in text for text in texts)
-        few = len(parts) < len(combinations) and len(parts) * EACH_SYMBOL <= parts.total()
-        if few and "" not in parts and whole >= MOSTLY * len(texts):
+    for separator, rows, parts in _divided(cells, PART_SEPARATORS, EACH_SYMBOL):
+        if sum(len(row) > 1 for row in rows) >= MOSTLY * len(rows):
+            combinations = set(map(separator.join, rows))
             shown = _short(max(combinations, key=len))
             reason = f"{len(parts)} different parts in {len(combinations)} combinations, such as {shown}"
             return Guess(
@@ -193,6 +179,22 @@ def _of_parts(cells: Sequence[Any]) -> Guess | None:
                 "for one label write category",
             )
     return None
+
+
+def _divided(
+    cells: Sequence[Any], separators: Iterable[str], least: int
+) -> Iterator[tuple[str, list[list[str]], Counter[str]]]:
+    """Cells of one word each by the separators that divide them into fewer parts than combinations of these, each seen
+    so often on average: the separator, the parts of each cell, and how often each occurs."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
+    combinations = set(texts)
+    if len(texts) < len(cells) or any(len(text.split()) != 1 for text in combinations):
+        return
+    for separator in separators:
+        rows = [text.split(separator) for text in texts]
+        parts = Counter(part for row in rows for part in row)
+        if len(parts) < len(combinations) and len(parts) * least <= parts.total() and "" not in parts:
+            yield separator, rows, parts
 
 
 def _of_lists(lists: Sequence[list[Any]]) -> Guess:
