@@ -15,11 +15,6 @@ struct DecoderKind {
 
 // As Case: an OstinatoDecoder with all its memory.
 template <class T> struct DecoderCase {
-    struct Part {
-        void *values, *gradient;
-        int64_t count, rows;  // the gradient is the sum of so many rows
-    };
-
     DecoderKind kind;
     Memory memory;
     std::vector<int64_t> offsets{0}, order, memory_offsets{0}, weight_offsets{0};
@@ -149,28 +144,7 @@ void decoder_gradients_are_finite_differences(const char* set) {
         DecoderCase<double> one(kind);
         const std::string name = std::string(set) + " " + one.name();
         expect(one.forward() == 0 && one.backward() == 0, name + ": backward");
-        size_t number = 0;
-        for (auto& part : one.parts) {
-            std::vector<double> direction(part.count);
-            std::uniform_real_distribution<double> draw(-1, 1);
-            double along = 0, losses[2];
-            for (int64_t k = 0; k < part.count; k++) {
-                direction[k] = draw(one.memory.random);
-                for (int64_t row = 0; row < part.rows; row++) along += direction[k] * static_cast<double*>(part.gradient)[row * part.count + k];
-            }
-            const double little = 1e-5;
-            double* values = static_cast<double*>(part.values);
-            const std::vector<double> before(values, values + part.count);
-            for (int side = 0; side < 2; side++) {
-                for (int64_t k = 0; k < part.count; k++) values[k] = before[k] + (side ? little : -little) * direction[k];
-                one.forward();
-                losses[side] = one.loss();
-            }
-            if (part.count) memcpy(values, before.data(), sizeof(double) * part.count);
-            const double found = (losses[1] - losses[0]) / (2 * little);
-            expect(fabs(found - along) <= 1e-6 * (1 + fabs(along)), name + ": gradient " + std::to_string(number) + " is not the finite difference");
-            number++;
-        }
+        expect_finite_differences(one, name);
     }
 }
 

@@ -15,11 +15,6 @@ struct Kind {
 
 // A scan and its gradients with all their memory. The named arrays are what a gradient is asked for.
 template <class T> struct Case {
-    struct Part {
-        void *values, *gradient;
-        int64_t count;
-    };
-
     Kind kind;
     Memory memory;
     std::vector<int64_t> offsets, order;
@@ -248,23 +243,7 @@ void gradients_are_finite_differences(const char* set) {
         Case<double> one(kind);
         const std::string name = std::string(set) + " " + one.name();
         expect(one.forward() == 0 && one.backward() == 0, name + ": backward");
-        for (auto& part : one.parts) {
-            std::vector<double> direction(part.count);
-            std::uniform_real_distribution<double> draw(-1, 1);
-            double along = 0, losses[2];
-            for (int64_t k = 0; k < part.count; k++) direction[k] = draw(one.memory.random), along += direction[k] * static_cast<double*>(part.gradient)[k];
-            const double little = 1e-5;
-            double* values = static_cast<double*>(part.values);
-            const std::vector<double> before(values, values + part.count);
-            for (int side = 0; side < 2; side++) {
-                for (int64_t k = 0; k < part.count; k++) values[k] = before[k] + (side ? little : -little) * direction[k];
-                one.forward();
-                losses[side] = one.loss();
-            }
-            if (part.count) memcpy(values, before.data(), sizeof(double) * part.count);
-            const double found = (losses[1] - losses[0]) / (2 * little);
-            expect(fabs(found - along) <= 1e-6 * (1 + fabs(along)), name + ": a gradient is not the finite difference");
-        }
+        expect_finite_differences(one, name);
     }
 }
 

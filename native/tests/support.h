@@ -100,6 +100,38 @@ template <class A, class B> double apart(const std::vector<A>& a, const std::vec
     return worst / largest;
 }
 
+// A number of values that a case reads, and the gradient of its loss by them, which is the sum of so many rows.
+struct Part {
+    void *values, *gradient;
+    int64_t count, rows = 1;
+};
+
+// The gradient of each part of a case, along a drawn direction, is the finite difference of its loss.
+template <class Case> void expect_finite_differences(Case& one, const std::string& name) {
+    size_t number = 0;
+    for (auto& part : one.parts) {
+        std::vector<double> direction(part.count);
+        std::uniform_real_distribution<double> draw(-1, 1);
+        double along = 0, losses[2];
+        for (int64_t k = 0; k < part.count; k++) {
+            direction[k] = draw(one.memory.random);
+            for (int64_t row = 0; row < part.rows; row++) along += direction[k] * static_cast<double*>(part.gradient)[row * part.count + k];
+        }
+        const double little = 1e-5;
+        double* values = static_cast<double*>(part.values);
+        const std::vector<double> before(values, values + part.count);
+        for (int side = 0; side < 2; side++) {
+            for (int64_t k = 0; k < part.count; k++) values[k] = before[k] + (side ? little : -little) * direction[k];
+            one.forward();
+            losses[side] = one.loss();
+        }
+        if (part.count) memcpy(values, before.data(), sizeof(double) * part.count);
+        const double found = (losses[1] - losses[0]) / (2 * little);
+        expect(fabs(found - along) <= 1e-6 * (1 + fabs(along)), name + ": gradient " + std::to_string(number) + " is not the finite difference");
+        number++;
+    }
+}
+
 // One block of memory so large that no size drawn below reaches its end from any place in it: whatever the checks let pass, no
 // wrong byte is touched.
 struct Arena {
