@@ -23,6 +23,8 @@ OPTIONS = {
 
 NEWER = {"compared", "main", "labels", "words", "offsets", "entities", "probabilities", "step_probabilities"}
 """Keys that these runs did not know; what they knew stays."""
+NO_SPREAD = ", which shows no spread"
+"""What the method of an interval says since then where all examples are alike."""
 
 
 @pytest.fixture(params=RUNS)
@@ -50,7 +52,7 @@ def like(found, expected):
     elif isinstance(expected, float):
         assert math.isclose(found, expected, rel_tol=1e-4, abs_tol=1e-5)
     else:
-        assert found == expected
+        assert (found.replace(NO_SPREAD, "") if isinstance(found, str) else found) == expected
 
 
 def test_every_family_is_there():
