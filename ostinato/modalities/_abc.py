@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +30,8 @@ SYMBOL = re.compile(
     r"|(?P<other>[!-~])"
 )
 FIELD = re.compile(r"([A-Za-z]):(.*)")
+TUNE = re.compile(r"^X:", re.MULTILINE)
+VOICE = re.compile(r"(?:^|\[)V:[ \t]*([^\s\]]+)", re.MULTILINE)
 BARS = ("bar", "section", "repeat")
 """Kinds of symbols that end a bar."""
 KEPT = "MLK"
@@ -65,11 +69,13 @@ def symbols_of(text: str) -> list[str]:
     fields alone begins a tune.
 
     Errors:
-        DataError: there are notes and no key.
+        DataError: there are notes and no key, several tunes, or several voices.
     """
+    text = text.replace("\r", "\n")
+    _check_alone(text)
     header: dict[str, str] = {}
     body: list[str] = []
-    for line in text.replace("\r", "\n").split("\n"):
+    for line in text.split("\n"):
         line = line.partition("%")[0].strip().removesuffix("\\")
         field = FIELD.fullmatch(line)
         if field is None:
@@ -84,10 +90,23 @@ def symbols_of(text: str) -> list[str]:
         return []
     meter = header.get("M", "none")
     if "K" in header:
-        header = {"M": meter, "L": "1/16" if _meter(meter) < Fraction(3, 4) else "1/8"} | header
+        header = {"M": meter, "L": "1/16" if 0 < _meter(meter) < Fraction(3, 4) else "1/8"} | header
     if "M" in header:
         header["M"] = COMMON.get(meter, meter)
     return paired([f"{name}:{header[name].replace(' ', '')}\n" for name in KEPT if name in header] + body, whole=False)
+
+
+def _check_alone(text: str) -> None:
+    """Refuses what would be read as one voice after another."""
+    tunes = len(TUNE.findall(text))
+    if tunes > 1:
+        raise DataError(f"there are {tunes} tunes (lines X:) where one is read; give each a row of its own")
+    voices = list(dict.fromkeys(VOICE.findall(text)))
+    if len(voices) > 1:
+        raise DataError(
+            f"the tune has {len(voices)} voices (V:), {' and '.join(voices[:2])}, and one is read; keep one, or"
+            " write it as MIDI and set notation: remi"
+        )
 
 
 def paired(symbols: Sequence[str], *, whole: bool) -> list[str]:
@@ -139,6 +158,18 @@ def _body(line: str) -> Iterator[str]:
             yield match[0]
 
 
+def respelt(symbols: Sequence[str]) -> list[str]:
+    """The symbols of a tune, of which some may be spelt by their characters."""
+    written: list[str] = []
+    for single, run in itertools.groupby(symbols, lambda symbol: len(symbol) == 1):
+        if single:
+            *fields, body = "".join(run).split("\n")
+            written += [*(f"{field}\n" for field in fields), *_body(body)]
+        else:
+            written += run
+    return written
+
+
 def text_of(symbols: Sequence[str]) -> str:
     """The tune that symbols write, with its number where it begins with a field."""
     symbols = paired(symbols, whole=True)
@@ -152,9 +183,9 @@ def text_of(symbols: Sequence[str]) -> str:
 
 
 def _meter(text: str) -> Fraction:
-    """The length of a bar as a share of a whole note, 0 where it has none."""
-    parts = re.fullmatch(r"(\d+)/(\d+)", COMMON.get(text, text))
-    return Fraction(int(parts[1]), int(parts[2])) if parts and int(parts[2]) else Fraction(0)
+    """The length of a bar as a share of a whole note, 0 where it has none; beats may be added up, as in (2+3)/8."""
+    parts = re.fullmatch(r"\(?(\d+(?:\+\d+)*)\)?/(\d+)", COMMON.get(text, text))
+    return Fraction(sum(map(int, parts[1].split("+"))), int(parts[2])) if parts and int(parts[2]) else Fraction(0)
 
 
 class Symbol(NamedTuple):
@@ -337,6 +368,7 @@ class Bars(Grammar):
     """
 
     def __init__(self, symbols: Sequence[str], first: int, end: int):
+        self._symbols = [*[""] * first, *symbols]
         self._read = [*[Symbol("special")] * first, *map(read, symbols)]
         self._end = end
         self._kinds = np.array([symbol.kind for symbol in self._read])
@@ -362,6 +394,10 @@ class Bars(Grammar):
 
     def advance(self, state: Place, symbol: int) -> Place:
         return after(state, self._read[symbol])
+
+    def after_prompt(self, symbols: Sequence[int]) -> Place:
+        written = respelt([self._symbols[symbol] for symbol in symbols])
+        return functools.reduce(after, map(read, written), self.start())
 
     def allowed(self, state: Place) -> np.ndarray:
         if state.fields < len(KEPT):

@@ -1,6 +1,7 @@
 """What a modality is: the way between a column's raw values and tensors, with the facts fitted on the training
 split."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -192,6 +193,10 @@ class Grammar(ABC):
     @abstractmethod
     def advance(self, state: Any, symbol: int) -> Hashable:
         """The state after one symbol more."""
+
+    def after_prompt(self, symbols: Sequence[int]) -> Hashable:
+        """The state after a prompt, in which several symbols may spell one that the vocabulary lacks."""
+        return functools.reduce(self.advance, symbols, self.start())
 
     @abstractmethod
     def allowed(self, state: Any) -> np.ndarray:

@@ -55,8 +55,8 @@ class Music(Modality):
 
     Errors:
         ConfigError: fill_bars without abc, beat or well_formed with it; symusic and MidiTok are missing.
-        DataError: a value is no tune, a tune has no key, a MIDI file is damaged, has no notes but drums, or more
-            than 100,000 notes or beats.
+        DataError: a value is no tune, or several, a tune has several voices or no key, a MIDI file is damaged, has no
+            notes but drums, or more than 100,000 notes or beats.
 
     Source: remi: Huang and Yang 2020, arXiv:2002.00212; tsd: MidiTok, Fradet et al. 2021, arXiv:2310.17202.
     """

@@ -36,12 +36,7 @@ class Legal(Adapted):
         self.grammar = grammar
         self._states: dict[Hashable, int] = {}
         self._allowed: list[np.ndarray] = []
-        self._starts = []
-        for prompt in prompts:
-            state = grammar.start()
-            for symbol in prompt:
-                state = grammar.advance(state, int(symbol))
-            self._starts.append(self._number(state))
+        self._starts = [self._number(grammar.after_prompt([int(symbol) for symbol in prompt])) for prompt in prompts]
 
     def _number(self, state: Hashable) -> int:
         if state not in self._states:

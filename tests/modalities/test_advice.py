@@ -530,6 +530,23 @@ ROWS = [
     (
         "music",
         {},
+        [f"{TUNE}\n\n{TUNE}"],
+        None,
+        "there are 2 tunes (lines X:) where one is read; give each a row of its own",
+        {"column": [TUNE, TUNE]},
+    ),
+    (
+        "music",
+        {},
+        [f"{TUNE}\nV:2\nG4|\nV:3\nB4|"],
+        None,
+        "the tune has 2 voices (V:), 2 and 3, and one is read; keep one, or write it as MIDI and set notation: remi",
+        {"column": [f"{TUNE}\nV:2\nG4|"]},
+        {"column": [midi], "options": {"notation": "remi"}},
+    ),
+    (
+        "music",
+        {},
         [midi],
         None,
         "this is a MIDI file, and a text in ABC is needed; set notation: remi (or tsd)",

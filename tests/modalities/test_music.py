@@ -39,6 +39,22 @@ def test_symbols_of_abc_have_the_notes_alone_and_write_them_again():
 
 
 @pytest.mark.parametrize(
+    ("meter", "unit"),
+    [
+        ("", "1/8"),
+        ("M:none\n", "1/8"),
+        ("M:2/4\n", "1/16"),
+        ("M:6/8\n", "1/8"),
+        ("M:2+2+3/8\n", "1/8"),
+        ("M:(2+3)/8\n", "1/16"),
+    ],
+)
+def test_the_unit_of_a_tune_that_names_none_is_that_of_its_meter(meter, unit):
+    """ABC 2.1, section 3.1.7: a sixteenth where the meter is below 3/4, else an eighth, also in free meter."""
+    assert _abc.symbols_of(f"X:1\n{meter}K:C\nA")[1] == f"L:{unit}\n"
+
+
+@pytest.mark.parametrize(
     ("written", "whole"),
     [
         ("A|B:|", "|:A|B:|"),
@@ -112,10 +128,26 @@ def test_the_grammar_of_bars(before, allowed, refused):
     assert not any(fits[numbers[symbol]] for symbol in refused.split())
 
 
+def test_the_grammar_reads_what_a_prompt_spells_by_characters():
+    music = Music(fill_bars=True)
+    music.fit(["M:2/4\nL:1/8\nK:C\nA B2 A|"])
+    grammar = music.grammar()
+    prompt = 'M:4/4\nL:1/8\nK:F\n"F#m"^G3|[1A3/2'
+    assert "M:4/4" not in music.labels(music.encode(prompt))
+    place = grammar.after_prompt(music.encode(prompt).tolist())
+    assert (place.fields, place.meter, place.length, place.last) == (3, 1, Fraction(3, 16), "note")
+
+
 @pytest.mark.parametrize(
     ("options", "raw", "message"),
     [
         ({}, "X:1\nM:4/4\nABc|", "no key before its first note; add a line such as K:C"),
+        ({}, "X:1\nK:C\nA|\n\nX:2\nK:C\nA|", "there are 2 tunes (lines X:) where one is read; give each a row"),
+        (
+            {},
+            "K:C\nV:1\nAB|\nV:2 clef=bass\nc2|[V:1]A",
+            "the tune has 2 voices (V:), 1 and 2, and one is read; keep one",
+        ),
         ({}, 5, "a tune is a text in ABC or the bytes of a file"),
         ({}, b"MThd", "this is a MIDI file, and a text in ABC is needed; set notation: remi"),
     ],
@@ -162,6 +194,11 @@ def test_bars_that_are_generated_fill_the_meter_also_after_a_prompt(run):
             assert [symbol[0] for symbol in symbols[:3]] == ["M", "L", "K"]
             bars = _abc.bars_of(symbols)[: None if answer.finished else -1]
             assert all(length == meter == Fraction(1, 2) or edge for length, meter, edge in bars)
+    other = "M:3/4\nL:1/8\nK:D\n"  # a meter and a key that training lacks
+    (prediction,) = api.predict(run, rows=[{"tune": other}], n_best=8, device="cpu")
+    for answer in prediction.outputs["rest"]:
+        bars = _abc.bars_of(_abc.symbols_of(answer.value))[: None if answer.finished else -1]
+        assert bars and all(length == meter == Fraction(3, 4) or edge for length, meter, edge in bars)
     (prediction,) = api.predict(run, [prompt], device="cpu")
     assert prediction.best["rest"].value.startswith("X:1\nM:2/4\nL:1/8\nK:C\n[Ac]2B")
 
