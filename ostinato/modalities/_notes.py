@@ -17,6 +17,8 @@ from ostinato.modalities.contract import Grammar
 ADVICE = "pip install 'ostinato[music]'"
 LONGEST = 100_000
 """Notes of a file: each makes several steps, which are computed at once."""
+TICKS, LOUDNESS = 480, 90
+"""Of a quarter, and the velocity of a note, in scores that are made of frames."""
 RATE, PARTIALS = 22_050, 6
 """Samples per second of what is synthesized, and the sinusoids of a note."""
 ATTACK_SECONDS, RELEASE_SECONDS, DECAY_SECONDS = 0.01, 0.08, 0.6
@@ -83,6 +85,39 @@ def score_of_abc(text: str) -> Any:
         for note in track.notes:
             note.duration, note.time = note.duration + (note.time > 0), max(0, note.time - 1)
     return score
+
+
+def score_of_frames(frames: Sequence[Sequence[int]]) -> Any:
+    """The score of frames of note numbers, each an eighth; what sounds in frames one after another is one note."""
+    library = symusic()
+    score, track = library.Score(TICKS), library.Track()
+    began: dict[int, int] = {}
+    for place, frame in enumerate([*frames, []]):
+        for number in began.keys() - set(frame):
+            begin = began.pop(number)
+            track.notes.append(library.Note(begin * TICKS // 2, (place - begin) * TICKS // 2, number, LOUDNESS))
+        began |= {number: place for number in frame if number not in began}
+    track.sort()
+    score.tracks.append(track)
+    return score
+
+
+def file_of(score: Any, ending: str) -> bytes:
+    """A score as `.mid`, `.wav` or `.png`."""
+    if ending == ".mid":
+        return bytes(score.dumps_midi())
+    return sound(score) if ending == ".wav" else picture(score)
+
+
+def only(raws: Sequence[Any], ending: str) -> Any:
+    """The one value that a file holds.
+
+    Errors:
+        ConfigError: there are several.
+    """
+    if len(raws) != 1:
+        raise ConfigError(f"a file {ending} holds one tune, and there are {len(raws)}; give one prompt and one answer")
+    return raws[0]
 
 
 def notes_of(score: Any) -> list[tuple[float, float, int, int]]:

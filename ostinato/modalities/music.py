@@ -188,18 +188,12 @@ class Music(Modality):
             return ("\n\n".join(numbered) + "\n").encode()
         if ending == ".abc":
             raise ConfigError("a tune of MIDI's symbols is written as .mid, .wav or .png; for .abc set notation: abc")
-        if len(raws) != 1:
-            raise ConfigError(
-                f"a file {ending} holds one tune, and there are {len(raws)}; give one prompt and one answer"
-            )
-        (raw,) = raws
+        raw = _notes.only(raws, ending)
         if self.notation == "abc":
             score = _notes.score_of_abc(raw if isinstance(raw, str) else _text(raw))
         else:
             score = _notes.symusic().Score.from_midi(raw)
-        if ending == ".mid":
-            return bytes(score.dumps_midi())
-        return _notes.sound(score) if ending == ".wav" else _notes.picture(score)
+        return _notes.file_of(score, ending)
 
 
 def _text(content: bytes) -> str:

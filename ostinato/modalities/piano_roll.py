@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities import _notes
 from ostinato.modalities._fields import is_missing
 from ostinato.modalities.contract import Array, Features, Labels, Modality, Traits
 from ostinato.registry import Count, Whole
@@ -30,7 +31,8 @@ class PianoRoll(Modality):
 
     A raw value is a list of frames, each a list of MIDI's note numbers (60 is middle C) as in `[[60, 64], [], [67]]`,
     in a field of text as JSON; or an array (T, keys) of 0 and 1, as from a `.npy` file. A key that is held for two
-    frames and one that is struck twice are alike.
+    frames and one that is struck twice are alike. Rolls that are generated are also written as `.mid`, `.wav`
+    (sinusoids) or `.png` (a picture), each frame an eighth, by symusic: `pip install 'ostinato[music]'`.
 
     In training a piece may be in another key in each epoch (augmentation), as a function of (seed, epoch, row):
 
@@ -46,7 +48,7 @@ class PianoRoll(Modality):
         encoded (T, keys)
 
     Errors:
-        ConfigError: the last key lies beyond MIDI's notes.
+        ConfigError: the last key lies beyond MIDI's notes; symusic is missing where a file is written.
         DataError: a value is no list of frames, or an array of another width or of other numbers than 0 and 1; a note
             lies outside the keys; or no training row has a frame.
     """
@@ -57,6 +59,7 @@ class PianoRoll(Modality):
     default_head = {"next": "next_bits"}
     metrics = {"next": ("log_loss",)}
     examples = ([[60, 64, 67], [], [60]], [[61]], [])
+    render_endings = (".mid", ".wav", ".png")
 
     def __init__(self, *, lowest: Whole = 21, keys: Count = 88, transposition: Whole = 0):
         if lowest + keys - 1 > HIGHEST:
@@ -152,6 +155,10 @@ class PianoRoll(Modality):
 
     def take(self, raw: Any) -> Any:
         return None if is_missing(raw) else raw
+
+    def render(self, raws: Sequence[Any], ending: str) -> bytes:
+        frames = self.decode(self._read(_notes.only(raws, ending)))
+        return _notes.file_of(_notes.score_of_frames(frames), ending)
 
     def closing(self) -> str:
         return "]"

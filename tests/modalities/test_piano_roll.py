@@ -1,5 +1,8 @@
 """Piano rolls: notes of each frame, arrays, and what is refused."""
 
+import io
+import wave
+
 import numpy as np
 import pytest
 
@@ -43,3 +46,20 @@ def test_a_column_without_notes_and_keys_beyond_midi_are_refused():
         PianoRoll().fit([[[], []], None])
     with pytest.raises(ConfigError, match="MIDI's notes at 127"):
         PianoRoll(lowest=100)
+
+
+def test_a_roll_is_written_as_midi_with_held_keys_as_one_note_as_sound_and_as_a_picture():
+    library = pytest.importorskip("symusic")
+    roll = PianoRoll()
+    frames = [[60, 64], [60], [], [60]]
+    score = library.Score.from_midi(roll.render([frames], ".mid"))
+    assert sorted((note.time, note.duration, note.pitch) for note in score.tracks[0].notes) == [
+        (0, 240, 64),
+        (0, 480, 60),
+        (720, 240, 60),
+    ]
+    assert roll.render([frames], ".png").startswith(b"\x89PNG")
+    with wave.open(io.BytesIO(roll.render([frames], ".wav"))) as sound:
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(4 * 0.25 + 0.08, abs=0.001)
+    with pytest.raises(ConfigError, match="holds one tune, and there are 2"):
+        roll.render([frames, frames], ".mid")
