@@ -41,6 +41,21 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A further run of a row.
+
+    Args:
+        name: what it adds to the row's own name.
+        recipe: another recipe than the row's.
+        sets: changes of the recipe behind those of the row.
+    """
+
+    name: str
+    recipe: str | None = None
+    sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Row:
     """A recipe and what its result is held against.
 
@@ -53,6 +68,7 @@ class Row:
         judge: the script of benchmarks/ that measures what the run generates, or None.
         recipe: of another name than the row.
         sets: changes of the recipe, as `--set` takes them.
+        members: further runs, by name; all are measured as an ensemble.
     """
 
     name: str
@@ -63,16 +79,24 @@ class Row:
     judge: str | None = None
     recipe: str | None = None
     sets: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
+
+    def runs(self) -> list[str]:
+        """The folders of its runs."""
+        folder = (RUNS / self.name).as_posix()
+        return [folder, *(f"{folder}-{member.name}" for member in self.members)]
 
     def commands(self) -> dict[str, list[str]]:
         """What is run, as a reader would type it; DATA and DIR stand for folders of the machine."""
-        root, run = "DIR" if self.prepared else "DATA", (RUNS / self.name).as_posix()
-        changes = "".join(f" --set {change}" for change in self.sets)
-        made = {
-            "train": f"ostinato train recipes/{self.recipe or self.name}.yaml{changes} --out {run} --data-root {root}"
-            " --resume",
-            "evaluate": f"ostinato evaluate {run} --split test --data-root {root} --json",
-        }
+        root, runs = "DIR" if self.prepared else "DATA", self.runs()
+        made = {}
+        for run, member in zip(runs, (Member(""), *self.members)):
+            recipe = member.recipe or self.recipe or self.name
+            changes = "".join(f" --set {change}" for change in (*self.sets, *member.sets))
+            made[f"train {member.name}".strip()] = (
+                f"ostinato train recipes/{recipe}.yaml{changes} --out {run} --data-root {root} --resume"
+            )
+        made["evaluate"] = f"ostinato evaluate {' '.join(runs)} --split test --data-root {root} --json"
         if self.judge:
             made["judge"] = f"python benchmarks/{self.judge} {run} --data-root {root}"
         if self.prepared:
@@ -138,8 +162,18 @@ def _voice(voice: str) -> Row:
     prepared = f"unseen-voice-{voice}"
     sets = tuple(f"data.{split}=prepared-{prepared}/{split}" for split in ("train", "valid", "test"))
     row = _accuracy(prepared, "digit", f"spoken digits of {voice}, 500 recordings; trained on three other speakers;"
-                    " a third look", "none", 85.0)  # fmt: skip
-    return replace(row, recipe="unseen-voice", sets=sets)
+                    " five nets together; a fourth look", "none", 85.0)  # fmt: skip
+    members = (
+        Member("again", sets=("training.seed=2",)),
+        Member(
+            "by-recording",
+            sets=("inputs.clip.scale=row", "inputs.clip.level_change=0", "inputs.clip.noise_distance=null",
+                  "training.epochs=25"),
+        ),
+        Member("convolutional", "unseen-voice-convolutional"),
+        Member("recurrent", "unseen-voice-recurrent"),
+    )  # fmt: skip
+    return replace(row, recipe="unseen-voice", sets=sets, members=members)
 
 
 def _latent(weight: str) -> Row:

@@ -42,14 +42,19 @@ def measure(row: Row, data_root: str) -> dict[str, Any]:
     commands = row.commands()
     if row.prepared and not list((HOME / RUNS / f"prepared-{row.prepared}").glob("test*")):
         _run(commands["prepare"], data_root)
-    _run(commands["train"], data_root)
+    for step, words in commands.items():
+        if step.startswith("train"):
+            _run(words, data_root)
     report = json.loads(_run(commands["evaluate"], data_root, keep=True))
-    run = HOME / RUNS / row.name
+    runs = [HOME / run for run in row.runs()]
+    seeds = [
+        json.loads((run / "bundle.json").read_text(encoding="utf-8"))["recipe"]["training"]["seed"] for run in runs
+    ]
     found = {
         "row": row.name,
         "commands": [" ".join(words) for words in commands.values()],
-        "seed": json.loads((run / "bundle.json").read_text(encoding="utf-8"))["recipe"]["training"]["seed"],
-        "minutes": round(_seconds(run) / 60, 1),
+        **({"seed": seeds[0]} if len(runs) == 1 else {"seeds": seeds}),
+        "minutes": round(sum(map(_seconds, runs)) / 60, 1),
         "machine": machine(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         **report,
@@ -203,9 +208,14 @@ def _section(row: Row, result: dict[str, Any] | None) -> list[str]:
             interval = f"{one['low']:.2f} to {one['high']:.2f}"
             lines.append(f"| {output} | {metric} | {one['value']:.2f} | {interval} | {one['method']} |")
     on = result["machine"]
+    seeds = (
+        f"seed {result['seed']}"
+        if "seed" in result
+        else f"{len(result['seeds'])} runs of seeds {', '.join(map(str, result['seeds']))}"
+    )
     lines += [
         "",
-        f"{result['examples']:,} examples, seed {result['seed']}, {result['minutes']} minutes on {on['cores']} cores"
+        f"{result['examples']:,} examples, {seeds}, {result['minutes']} minutes on {on['cores']} cores"
         f" ({on['processor']}, {on['capability']}, {on['threads']} threads, torch {on['torch']}), {result['date']}.",
     ]
     return [*lines, "", result["note"]] if "note" in result else lines
