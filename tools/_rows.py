@@ -451,6 +451,18 @@ ROWS = (
         (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
         "none: the words are made here", "pen-words",
     ),
+    *(
+        Row(
+            name, f"500 new words by a pen in {fonts}, read as pictures, CTC",
+            (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
+            "none: the words are made here", "pen-words", recipe="pen-words-drawn", sets=sets,
+        )
+        for name, fonts, sets in (
+            ("pen-words-drawn", "six fonts", ()),
+            ("pen-words-font", "a font that training lacks; a second look",
+             ("data.test=prepared-pen-words/unseen.jsonl",)),
+        )
+    ),
     Row(
         "pen-writing", "500 new words written in six fonts, the density of the pen's points",
         (Shown("strokes", "log_loss"),), "none: the words are made here", "pen-words",
