@@ -66,6 +66,7 @@ class Dataset:
         self.folder, self.table = folder, table
         kept = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
         self.num_rows: int = kept["num_rows"]
+        self._remarks: dict[str, dict[str, list[int]]] = kept.get("remarks", {})  # not in older entries
         self._arrays = {(name, part): _mapped(*file) for name, part, *file in _files(folder, kept)}
 
     @cached_property
@@ -86,6 +87,13 @@ class Dataset:
         ends = np.cumsum(lengths)
         index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
         return to_steps(values[index], lengths)
+
+    def remarks(self) -> Iterator[str]:
+        """What is changed of raw values that are unlike the first ones: the place of the first row, and how many."""
+        for name, said in self._remarks.items():
+            for remark, (first, count) in said.items():
+                more = f" ({count:,} rows like this)" if count > 1 else ""
+                yield f"{self.table.place(first)}: {name}: {remark}{more}"
 
     def present(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Which of these rows hold something in this column."""
@@ -224,6 +232,7 @@ class _Writer:
             stack.enter_context((folder / f"{at}.{part}.bin").open("wb")) for part in PARTS
         )
         self.num_steps = self.num_missing = 0
+        self.remarks: dict[str, list[int]] = {}
         self.offsets.write(np.zeros(1, np.int64))
 
     def write(
@@ -234,6 +243,9 @@ class _Writer:
         unknown: Iterable[Sequence[str]] | None = None,
     ) -> None:
         values, lengths = encode_values(self.modality, raws, place, unknown)
+        for at, raw in enumerate(raws):
+            if raw is not None and (remark := self.modality.remark(raw)) is not None:
+                self.remarks.setdefault(remark, [first_row + at, 0])[1] += 1
         missing = np.array([first_row + at for at, raw in enumerate(raws) if raw is None], np.int64)
         self.values.write(values)
         self.offsets.write(self.num_steps + np.cumsum(lengths))
@@ -274,7 +286,8 @@ def _write(
                 row += len(block)
         facts = {name: writer.facts() for name, writer in writers.items()}
         digests = {path.name: file_digest(path) for path in unfinished.iterdir()}
-        kept = {"format": FORMAT, "num_rows": row, "columns": facts, "sha256": digests}
+        remarks = {name: writer.remarks for name, writer in writers.items()}
+        kept = {"format": FORMAT, "num_rows": row, "columns": facts, "remarks": remarks, "sha256": digests}
         (unfinished / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
         for path in (*unfinished.iterdir(), unfinished):
             sync(path)

@@ -6,7 +6,7 @@ import statistics
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.contract import PLAIN, Dialect
-from ostinato.errors import ConfigError, nearest
+from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.evaluation.errors import similar_labels
 from ostinato.preprocessing.leaks import COPIED, share_given
 from ostinato.recipe import infer
 from ostinato.recipe.column_types import is_id
 from ostinato.recipe.schema import opened
-from ostinato.registry import component
+from ostinato.registry import component, make
 
 MAJORITY = 0.8
 """A label of a larger share makes accuracy say little."""
@@ -104,8 +104,10 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
         held = seen.held(name)
         kind = str(seen.kind(name).settings) if held else "empty"
         columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
+        if name in seen.files and name != infer.LINES:  # of paths, whose letters say nothing
+            columns[name] = replace(columns[name], lengths=[], scripts=[])
     classes = [name for name in labels if seen.held(name) and not _is_amount(seen, name)]
-    notes = [*seen.notes, *header_notes(seen), *_repeated(seen), *label_notes(seen, classes)]
+    notes = [*seen.notes, *header_notes(seen), *_repeated(seen), *_flaws(seen), *label_notes(seen, classes)]
     for name in names:
         if name not in labels and is_id(seen.held(name)):
             notes.append(
@@ -171,6 +173,24 @@ def header_notes(seen: infer.Look) -> list[str]:
     them = "it" if len(again) == 1 else "them"
     rows = "1 row repeats" if len(again) == 1 else f"{len(again):,} rows repeat"
     return [f"{rows} the names of the columns (the first: {seen.place(again[0])}); delete {them}"]
+
+
+def _flaws(seen: infer.Look) -> list[str]:
+    """Files that cannot be read, or that show something by themselves, with the first of each kind."""
+    notes = []
+    for name in seen.files:
+        modality, flaws = make("modalities", opened(seen.kind(name).settings)["type"]), {}
+        for row, cell in enumerate(seen.cells[name]):
+            try:
+                flaw = None if cell in (None, "") else modality.flaw(cell)
+            except DataError as why:
+                flaw = f"cannot be read: {why}"
+            if flaw is not None:
+                flaws.setdefault(flaw, []).append(row)
+        for flaw, rows in flaws.items():
+            more = f" ({len(rows):,} rows like this)" if len(rows) > 1 else ""
+            notes.append(f"{seen.place(rows[0])}: '{name}' {flaw}{more}")
+    return notes
 
 
 def _repeated(seen: infer.Look) -> list[str]:

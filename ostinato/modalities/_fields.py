@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import io
 import math
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,10 +58,42 @@ def file_content(field: str, mark: str, noun: str) -> bytes:
             return base64.b64decode(field.removeprefix(mark), validate=True)
         except binascii.Error as why:
             raise DataError(f"{shown(field)} holds no base64: {why}") from None
+    return content_of(field, noun)
+
+
+def content_of(field: str, noun: str) -> bytes:
+    """The bytes of the file that a path names; `noun` is what it is, for messages.
+
+    Errors:
+        DataError: there is no such file.
+    """
     path = Path(field)
     if not path.is_file():
         raise DataError(f"there is no {noun} {quoted(field)}; paths are relative to the working directory")
     return path.read_bytes()
+
+
+def array_of(content: bytes, one: str) -> np.ndarray:
+    """The array of a file of numpy: npy, or npz that holds one.
+
+    Args:
+        content: of the file.
+        one: what such an array is, and what to do where there are several, for messages.
+
+    Errors:
+        DataError: it cannot be read, or holds several arrays or none.
+    """
+    try:
+        arrays = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            return arrays
+        with arrays:
+            names = list(arrays)
+            if len(names) == 1:
+                return arrays[names[0]]
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as why:
+        raise DataError(f"the npz cannot be read: {why}; write it again, without Python objects") from None
+    raise DataError(f"the npz has {len(names)} arrays, and {one}")
 
 
 def items(raw: Any, noun: str) -> list[Any]:

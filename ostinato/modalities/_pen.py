@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError, quoted, shown
+from ostinato.modalities._fields import array_of
 from ostinato.raw.numbers import as_array
 
 FILE_ENDINGS = (".inkml", ".svg", ".npz")
@@ -93,7 +92,7 @@ def as_steps(strokes: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
 def _of_file(content: bytes) -> np.ndarray:
     """The steps of a file."""
     if content.startswith(b"PK"):
-        return _of_npz(content)
+        return array_of(content, "a drawing is one (T, 3); write a file for each drawing")
     if b"<!ENTITY" in content:
         raise DataError("the file declares entities, which are not read; write it without them")
     try:
@@ -112,15 +111,9 @@ def _of_file(content: bytes) -> np.ndarray:
     return as_steps(strokes, strokes[0][0])
 
 
-def _of_npz(content: bytes) -> np.ndarray:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            names = list(arrays)
-            if len(names) == 1:
-                return arrays[names[0]]
-    except (zipfile.BadZipFile, ValueError, OSError) as why:
-        raise DataError(f"the npz cannot be read: {why}; write it again, without Python objects") from None
-    raise DataError(f"the npz has {len(names)} arrays, and a drawing is one (T, 3); write a file for each drawing")
+def flaw(raw: Any) -> str | None:
+    """What a drawing shows by itself, before training."""
+    return "has one point alone" if len(steps_of(raw)) == 1 else None
 
 
 def _named(root: ElementTree.Element, *names: str) -> Iterator[ElementTree.Element]:

@@ -30,6 +30,8 @@ FLOOR = 1e-10
 """Added to the power of a band, so that silence has a logarithm."""
 LOUDEST = 30.0
 """The logarithm of the greatest power of a band: that of samples from -1 to 1 is below 20."""
+FULL, CLIPPED = 1 - 2.0**-15, 0.01
+"""What is as loud as a file holds, of 1; and the share of such samples from which a recording sounds distorted."""
 BETWEEN = 0.25
 """Seconds of silence between two recordings of one file."""
 ENCODED = "data:audio;base64,"
@@ -165,6 +167,7 @@ class Audio(Modality):
         self.lowest_hertz, self.highest_hertz = lowest_hertz, highest_hertz
         self._frames, self._by_row = Series(scale=scale), scale == "row"
         self._channels: int | None = None
+        self._recorded_at: int | None = None
         self._changes = (speed_change, tempo_change, tract_change)
         self._level_change, self._noise_distance = level_change, noise_distance
         levels = level_change > 0 or noise_distance is not None
@@ -224,8 +227,8 @@ class Audio(Modality):
         for cell in column:
             raw = self.parse(cell) if isinstance(cell, str) else cell
             if raw is not None and not isinstance(raw, Mapping) and self._channels is None:
-                rate, self._channels = self._read(raw)[1], _channels(self._loaded(raw))
-                self.rate = self.rate or rate
+                self._recorded_at, self._channels = self._read(raw)[1], _form(self._loaded(raw))[0]
+                self.rate = self.rate or self._recorded_at
             yield None if raw is None else self.frames(raw)
 
     def encode(self, raw: Any) -> np.ndarray:
@@ -343,18 +346,39 @@ class Audio(Modality):
 
     def remark(self, raw: Any) -> str | None:
         raw = self._loaded(raw)
-        channels = None if isinstance(raw, Mapping) else _channels(raw)
-        if channels is None or self._channels is None or channels == self._channels:
+        if isinstance(raw, Mapping) or self._channels is None:
             return None
-        if channels == 1:
-            return f"one channel; the {self._channels} of the training recordings were mixed into one"
-        return f"{channels} channels are mixed into one; training recordings had {self._channels}"
+        channels, rate = _form(raw)
+        said = []
+        if channels == 1 != self._channels:
+            said.append(f"one channel; the {self._channels} of the training recordings were mixed into one")
+        elif channels != self._channels:
+            said.append(f"{channels} channels are mixed into one; training recordings had {self._channels}")
+        if None not in (rate, self._recorded_at) and rate != self._recorded_at:
+            said.append(
+                f"{rate:,} samples a second become {self.rate:,}; training recordings had {self._recorded_at:,}"
+            )
+        return "; ".join(said) or None
+
+    def flaw(self, raw: Any) -> str | None:
+        samples, rate = self._recorded(raw) if not isinstance(raw, Mapping) else (np.ones(1), None)
+        if rate is not None:
+            self._check(samples, rate)
+        if not samples.any():
+            return "has no sound"
+        clipped = float((np.abs(samples) >= FULL).mean())
+        return "is clipped, louder than a file holds" if clipped > CLIPPED else None
 
     def _read(self, raw: Any) -> tuple[np.ndarray, int]:
         """The samples (T,) of a recording, and how many are a second."""
         samples, rate = self._recorded(raw)
         if rate is None:
             raise DataError("samples alone tell no rate; set `rate` for this input, or give files")
+        self._check(samples, rate)
+        return (samples.mean(1) if samples.ndim == 2 else samples), rate
+
+    @staticmethod
+    def _check(samples: np.ndarray, rate: int) -> None:
         if not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise DataError(
                 f"{rate:,} samples a second are none of a recording of sound; write the file with its rate, from"
@@ -364,7 +388,6 @@ class Audio(Modality):
         if not np.isfinite(samples).all():
             place = int(np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(1))[0])
             raise DataError(f"sample {place + 1} is no finite number; mend the recording")
-        return (samples.mean(1) if samples.ndim == 2 else samples), rate
 
     def decode(self, array: Array) -> dict[str, Any]:
         """The frames, no longer scaled; with `scale: row` still scaled."""
@@ -406,10 +429,12 @@ class Audio(Modality):
         return self._frames.spec
 
     def facts(self) -> dict[str, Any]:
-        return {"rate": self.rate, "channels": self._channels, "frames": self._frames.facts()}
+        form = {"channels": self._channels, "recorded_at": self._recorded_at}
+        return {"rate": self.rate, **form, "frames": self._frames.facts()}
 
     def restore(self, facts: dict[str, Any]) -> None:
-        self.rate, self._channels = facts["rate"], facts.get("channels")  # unknown in older runs
+        self.rate = facts["rate"]
+        self._channels, self._recorded_at = facts.get("channels"), facts.get("recorded_at")  # unknown in older runs
         self._frames.restore(facts["frames"])
 
     def features(self, cells: Sequence[Any]) -> Features:
@@ -458,18 +483,19 @@ def _array(raw: Any) -> np.ndarray:
     return samples / 2.0**15 if samples.dtype.kind in "iu" else samples.astype(np.float64)
 
 
-def _channels(recording: Any) -> int:
-    """Of a file, which can be decoded, as its header tells; of samples as they are."""
+def _form(recording: Any) -> tuple[int, int | None]:
+    """The channels and the rate of a file, which can be decoded, as its header tells; of samples as they are."""
     if not isinstance(recording, bytes):
         samples = _array(recording)
-        return 1 if samples.ndim == 1 else samples.shape[1]
+        return (1 if samples.ndim == 1 else samples.shape[1]), None
     try:
         with wave.open(io.BytesIO(recording)) as sound:
-            return sound.getnchannels()
+            return sound.getnchannels(), sound.getframerate()
     except (wave.Error, EOFError):
         import soundfile
 
-        return soundfile.info(io.BytesIO(recording)).channels
+        known = soundfile.info(io.BytesIO(recording))
+        return known.channels, known.samplerate
 
 
 def _check_length(count: int, rate: int) -> None:
@@ -516,4 +542,7 @@ def _by_soundfile(content: bytes) -> tuple[np.ndarray, int]:
     try:
         return soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
     except soundfile.LibsndfileError as why:
-        raise DataError(f"this is no whole recording ({why}); wav, flac, ogg and mp3 are read") from None
+        reason = why.error_string.rstrip(".")
+        raise DataError(
+            f"this is no whole recording ({reason}); wav, flac, ogg and mp3 are read: write it again as one of these"
+        ) from None

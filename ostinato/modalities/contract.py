@@ -243,6 +243,8 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
+    array_endings: ClassVar[tuple[str, ...]] = ()
+    """Likewise of files of arrays, which tell no modality: several read them."""
     file_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings of a column of such files whose bytes are no text."""
     file_rows: ClassVar[Mapping[str, str]] = {}
@@ -375,6 +377,15 @@ class Modality(ABC):
 
     def remark(self, raw: Any) -> str | None:
         """What is changed of a raw value that is unlike those of training before it is read; None: nothing."""
+        return None
+
+    def flaw(self, raw: Any) -> str | None:
+        """What a raw value shows by itself, before training, as an end of "it ...": of a recording that it has no
+        sound; None: nothing.
+
+        Errors:
+            DataError: it cannot be read.
+        """
         return None
 
     def unseen(self, raw: Any) -> list[str]:

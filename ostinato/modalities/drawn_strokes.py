@@ -145,6 +145,9 @@ class DrawnStrokes(OnCanvas):
         self._tallest = facts["tallest"]
         super().restore({name: fact for name, fact in facts.items() if name != "tallest"})
 
+    def flaw(self, raw: Any) -> str | None:
+        return _pen.flaw(raw)
+
     def features(self, cells: Sequence[Any]) -> Features:
         """As those of `strokes`."""
         return Features("numbers", [looked_at(raw) for raw in cells])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._fields import is_missing
+from ostinato.modalities._fields import array_of, content_of, is_missing
 from ostinato.modalities._varied import at_speed, factor
 from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
@@ -32,8 +32,8 @@ class Series(Modality):
 
     A channel that never changes has deviation 1. A gap in a channel that had none in training is read as 0 alone, since
     the network has learnt no sign for it. A raw value is a list of numbers (one channel), of lists of C numbers, or an
-    array (T,) or (T, C); None, NaN and `NA` are missing. A field of text holds the numbers of one channel, or a list of
-    lists as JSON.
+    array (T,) or (T, C), also one of a file of numpy (.npy, or .npz with one array); None, NaN and `NA` are missing. A
+    field of text holds the numbers of one channel, a list of lists as JSON, or the path of such a file.
 
     Args:
         scale: over what each channel is scaled.
@@ -67,6 +67,7 @@ class Series(Modality):
         "ahead": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage"),
         "next": ("log_loss",),
     }
+    array_endings = (".npy", ".npz")
     over_time = "channels"
 
     def __init__(
@@ -202,7 +203,9 @@ class Series(Modality):
             return np.zeros(4 * len(self._mean))
         return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
 
-    def parse(self, field: str) -> list[Any]:
+    def parse(self, field: str) -> Any:
+        if field.lower().endswith(self.array_endings):
+            return self.take(content_of(field, "file"))
         if field.lstrip().startswith("["):
             try:
                 return json.loads(field)
@@ -212,6 +215,8 @@ class Series(Modality):
         return [number_at(part, f"number {place}") for place, part in enumerate(parts, 1)]
 
     def take(self, raw: Any) -> Any:
+        if isinstance(raw, bytes):
+            return array_of(raw, "a series is one (T,) or (T, C); write a file for each series")
         return None if is_missing(raw) else raw
 
     def closing(self) -> str:

@@ -160,6 +160,9 @@ class Strokes(Modality):
     def restore(self, facts: dict[str, Any]) -> None:
         self._scale = facts["scale"]
 
+    def flaw(self, raw: Any) -> str | None:
+        return _pen.flaw(raw)
+
     def features(self, cells: Sequence[Any]) -> Features:
         """Eight points of each drawing, equally far apart along its line, in a square from 0 to 1."""
         return Features("numbers", [looked_at(raw) for raw in cells])

@@ -148,6 +148,8 @@ class TableSplits(Splits):
             table: encode(table, self.modalities, self.columns, folder, settings=own, numbered=numbered)
             for table in dict.fromkeys(self.tables.values())
         }
+        for dataset in datasets.values():
+            self.notes += dataset.remarks()
         by_split: dict[str, Examples] = {}
         for split, table in self.tables.items():
             dataset = datasets[table]

@@ -254,7 +254,8 @@ def default_split(run: Run, split: str | None, data: Any) -> str:
 
 def file_endings(run: Run) -> tuple[str, ...]:
     """The endings of files that are a raw value of one of its columns."""
-    return tuple(ending for modality in run.modalities.values() for ending in modality.file_endings)
+    members = run.modalities.values()
+    return tuple(ending for member in members for ending in (*member.file_endings, *member.array_endings))
 
 
 def asked(

@@ -117,6 +117,43 @@ def test_what_is_no_recording_or_drawing_is_named_with_its_row_and_column(kind, 
     assert ("text 1, inputs." in text or name in text) and re.search(message, text), text
 
 
+def test_a_look_names_the_files_of_a_folder_that_are_damaged_or_hold_nothing(tmp_path):
+    clips = {"good": wav(TONE, RATE), "bad": b"", "worse": b"", "silent": wav(np.zeros(600), RATE)}
+    for name, content in clips.items():
+        (tmp_path / f"{name}.wav").write_bytes(content)
+    lines = ["clip:file,said", *(f"{name}.wav,{name}" for name in clips)]
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    notes = api.look(str(tmp_path)).notes
+    broken = (
+        "manifest.csv line 3: 'clip' cannot be read: the file is empty; write the recording again (2 rows like this)"
+    )
+    assert [note.removeprefix(f"{tmp_path}/") for note in notes[:2]] == [
+        broken,
+        "manifest.csv line 5: 'clip' has no sound",
+    ]
+    (tmp_path / "paths.csv").write_text("\n".join(["clip,said", f"{tmp_path}/good.wav,a", "gone.wav,b"]) + "\n")
+    look = api.look(str(tmp_path / "paths.csv"))
+    assert not look.columns["clip"].lengths and "line 3: 'clip' cannot be read: there is no recording" in look.notes[0]
+
+
+def test_training_says_which_recordings_are_mixed_or_resampled_also_from_the_cache(caplog):
+    stereo = np.stack([TONE, TONE], 1)
+    rows = [{"clip": wav(TONE, RATE), "said": "ab"} for _ in range(4)]
+    rows += [{"clip": wav(stereo, rate), "said": "ab"} for rate in (RATE, RATE, 4000)]
+    for _ in range(2):
+        model = ostinato.Model(
+            {"clip": {"type": "audio", "bands": 8, "encoder": {"hidden_size": 4}}},
+            {"said": {"type": "text", "tokenizer": "char", "align": "free", "head": "ctc"}},
+            training={"epochs": 1},
+        )
+        caplog.clear()
+        with caplog.at_level("INFO", "ostinato"):
+            model.fit(rows, rows[:2], device="cpu")
+        said = caplog.text
+        assert "row 5: inputs.clip: 2 channels are mixed into one; training recordings had 1 (2 rows like this)" in said
+        assert "row 7: inputs.clip: 2 channels are mixed into one; training recordings had 1; 4,000 samples" in said
+
+
 def test_floats_are_read_with_soundfile(runs, tmp_path):
     pytest.importorskip("soundfile")
     whole, real = (asked(runs / "sound", "a.wav", content, tmp_path) for content in (wav(TONE, RATE), floats(TONE)))

@@ -409,7 +409,23 @@ ROWS = [
         "samples of shape (2, 800) have more channels than samples; give (T, channels)",
         {"raw": np.zeros((800, 2))},
     ),
+    (
+        "series",
+        {},
+        SERIES,
+        lambda: make("modalities", "series").take(npz(a=np.ones(3), b=np.ones(3))),
+        "the npz has 2 arrays, and a series is one (T,) or (T, C); write a file for each series",
+        {"raw": lambda: make("modalities", "series").take(npz(a=np.ones(3)))},
+    ),
     ("audio", {}, [SOUND], b"", "the file is empty; write the recording again", {"raw": SOUND}),
+    (
+        "audio",
+        {},
+        [SOUND],
+        lambda: pytest.importorskip("soundfile") and b"hello, this is a text",
+        "this is no whole recording (Format not recognised); wav, flac, ogg and mp3 are read: write it again as one",
+        {"raw": SOUND},
+    ),
     (
         "audio",
         {},

@@ -12,7 +12,8 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.audio import Audio, wav
 
 RATE = 8000
-TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE // 4) / RATE)
+TIMES = np.arange(RATE // 4) / RATE
+TONE = 0.5 * np.sin(2 * np.pi * 440 * TIMES)
 
 
 def fitted(raw=None, **options):
@@ -52,6 +53,23 @@ def test_frames_are_those_of_the_equations(features, coefficients):
     samples = TONE + 0.1 * np.random.default_rng(0).standard_normal(len(TONE))
     audio = fitted(features=features, rate=RATE, bands=20)
     assert np.allclose(audio.encode(samples), by_the_equations(samples, RATE, 20, coefficients), atol=1e-3)
+
+
+CHIRP = 0.3 * np.sin(2 * np.pi * (300 + 1500 * TIMES) * TIMES) + 0.01 * np.cos(np.arange(RATE // 4) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers", "golden"),
+    [
+        ({"features": "log_mel"}, slice(None, None, 4), [-5.41946, -3.8629, -3.12174, -2.92175, -2.90643]),
+        ({"features": "mfcc", "coefficients": 5}, slice(None), [-12.32451, 1.25862, -4.43641, -8.27174, -4.23786]),
+    ],
+)
+def test_frames_are_those_of_a_reference_library(options, numbers, golden):
+    """The eleventh frame by librosa 0.11.0: mel filters with htk=True and norm=None, a periodic Hann window of 200 in
+    256."""
+    frames = fitted(CHIRP, rate=RATE, bands=20, scale="none", **options).encode(CHIRP)
+    assert np.allclose(frames[10, numbers], golden, atol=1e-4)
 
 
 def test_a_waveform_is_the_samples_of_each_hop():
@@ -99,6 +117,33 @@ def test_other_channels_are_remarked_from_the_header_alone(tmp_path):
         assert audio.remark(raw) == both
     assert audio.remark(TONE) is audio.remark(wav(TONE, RATE)) is None
     assert "one channel; the 2 of the training recordings" in fitted(stereo).remark(TONE)
+
+
+def test_another_rate_is_remarked_from_the_header_alone_also_after_a_run_is_loaded():
+    audio, other = fitted(), wav(np.stack([TONE, TONE], 1), 2 * RATE)[:100]
+    said = "16,000 samples a second become 8,000; training recordings had 8,000"
+    loaded = fitted(wav(TONE, 2 * RATE))
+    loaded.restore(audio.facts())
+    for own in (audio, loaded):
+        assert own.remark(wav(TONE, 2 * RATE)) == said and own.remark(other).endswith(
+            f"training recordings had 1; {said}"
+        )
+    assert fitted(rate=2 * RATE).remark(wav(TONE, RATE)) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "flaw"),
+    [
+        (wav(TONE, RATE), None),
+        (np.sin(TIMES * 9000), None),
+        (wav(np.zeros(0), RATE), "has no sound"),
+        (wav(np.zeros(800), RATE), "has no sound"),
+        (wav(TONE * 3, RATE), "is clipped, louder than a file holds"),
+        (TONE * 100, "is clipped, louder than a file holds"),
+    ],
+)
+def test_what_a_recording_shows_by_itself(raw, flaw):
+    assert Audio(rate=RATE).flaw(raw) == flaw
 
 
 def test_recordings_come_by_path_by_bytes_as_samples_and_as_a_field(tmp_path):

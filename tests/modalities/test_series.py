@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ostinato
+from ostinato.cli.main import group
 from ostinato.errors import ConfigError, DataError
 from ostinato.layers.embedding import Embedding
 from ostinato.modalities.contract import Values
@@ -181,3 +184,24 @@ def test_a_zero_is_shown_as_a_zero_after_scaling():
     promo = make("modalities", "series", (), {})
     promo.fit([[0.0, 1, 0, 0, 1, 0, 0]])
     assert promo.labels(promo.encode([0.0, 1, 0])) == ["0", "1", "0"]
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_frames_made_elsewhere_are_read_from_files_in_a_folder_and_by_name(kind, tmp_path):
+    lines, random = ["frames:file,label"], np.random.default_rng(0)
+    for place in range(20):
+        array = random.normal(size=(5 + place % 3, 3)) + 9 * (place % 2)
+        (np.save if kind == "npy" else np.savez)(tmp_path / f"{place}.{kind}", array)
+        lines.append(f"{place}.{kind},{'ab'[place % 2]}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    model = ostinato.Model({"frames": "series"}, {"label": "category"}, training={"epochs": 3})
+    model.fit(str(tmp_path), str(tmp_path), device="cpu", folder=tmp_path / "run")
+    paths = [str(tmp_path / f"{place}.{kind}") for place in range(20)]
+    shown = CliRunner().invoke(group, ["predict", str(tmp_path / "run"), *paths, "--device", "cpu"])
+    assert shown.stdout.split() == [model.predict([np.array(array)])[0] for array in arrays_of(paths)], shown.output
+
+
+def arrays_of(paths):
+    for path in paths:
+        loaded = np.load(path)
+        yield loaded if path.endswith("npy") else loaded["arr_0"]

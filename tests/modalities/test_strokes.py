@@ -110,6 +110,10 @@ def test_what_is_no_drawing_is_refused(raw, message):
         fitted().encode(raw)
 
 
+def test_one_point_alone_is_told_of_before_training():
+    assert Strokes().flaw([[0, 0, 1]]) == "has one point alone" and Strokes().flaw([[0, 0, 0], [1, 1, 1]]) is None
+
+
 def test_a_drawing_without_a_line_has_no_scale():
     with pytest.raises(DataError, match="no drawing of the training split has a line"):
         Strokes().fit([[], [[0, 0, 1]]])
