@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -80,12 +81,16 @@ def frames_of(content: bytes) -> Iterator[np.ndarray]:
         for number in range(getattr(picture, "n_frames", 1)):
             picture.seek(number)
             yield _rgb(ops.exif_transpose(picture))
-    except (image.DecompressionBombWarning, image.DecompressionBombError):
+    except (image.DecompressionBombWarning, image.DecompressionBombError) as why:
+        pixels, most = int(re.findall(r"\d+", str(why))[0]) / 1e6, image.MAX_IMAGE_PIXELS / 1e6
         raise DataError(
-            f"this picture has more than {image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels; reduce it before"
+            f"this picture has {pixels:,.0f} million pixels, and {most:.0f} million are the most; make it smaller, or"
+            " cut it into parts"
         ) from None
     except image.UnidentifiedImageError:
-        raise DataError(f"this is no picture that is read here: {', '.join(ENDINGS)}") from None
+        raise DataError(
+            f"this is no picture of a kind that is read here: {', '.join(ENDINGS)}; convert it to one of these"
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as why:
         raise DataError(f"the picture is damaged: {why}; write it again") from None
 

@@ -255,7 +255,9 @@ def default_split(run: Run, split: str | None, data: Any) -> str:
 def file_endings(run: Run) -> tuple[str, ...]:
     """The endings of files that are a raw value of one of its columns."""
     members = run.modalities.values()
-    return tuple(ending for member in members for ending in (*member.file_endings, *member.array_endings))
+    return tuple(
+        dict.fromkeys(ending for member in members for ending in (*member.file_endings, *member.array_endings))
+    )
 
 
 def asked(
@@ -273,11 +275,17 @@ def asked(
         only: the places that are read, in place of all inputs.
 
     Errors:
-        ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
+        ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there, or of a
+            file of a kind that the run does not read.
         DataError: a line or the file cannot be read.
     """
     plain = [text for text in texts or () if not text.lower().endswith(file_endings(run))]
     named = next((text for text in plain if source is None and os.path.isfile(text)), None)
+    if named is not None and file_endings(run) and not is_table(named):
+        raise ConfigError(
+            f"{named}: is of no kind that this run reads; give a file that ends in {', '.join(file_endings(run))}, or a"
+            " table of such files with --input"
+        )
     if named is not None:
         raise ConfigError(
             f"{named}: is a file, and a text is needed here; did you mean --input {shlex.quote(named)}? For this text"

@@ -516,6 +516,22 @@ ROWS = [
     (
         "image",
         {},
+        [PAGE, lambda: picture(np.zeros((9000, 10_000), np.uint8), "PNG")],
+        None,
+        "this picture has 90 million pixels, and 89 million are the most; make it smaller, or cut it into parts",
+        {"column": [PAGE, np.zeros((90, 100))]},
+    ),
+    (
+        "image",
+        {},
+        [PAGE, b"BM of a bitmap"],
+        None,
+        "this is no picture of a kind that is read here: ... ; convert it to one of these",
+        {"column": [PAGE, lambda: picture(np.zeros((2, 2), np.uint8), "PNG")]},
+    ),
+    (
+        "image",
+        {},
         [moving],
         None,
         "moving picture of 2 frames, and a still one is needed; write the frame that counts as a picture",

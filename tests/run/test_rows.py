@@ -149,3 +149,21 @@ def test_a_text_that_is_the_name_of_a_table_which_is_there_is_asked_about(table,
     assert list(api.predict(tmp_path / "run", ["nowhere.csv", str(tmp_path)], device="cpu")), "texts like any other"
     with pytest.raises(ConfigError, match=r"is a file, and a text is needed here; did you mean --input .*rows.csv\?"):
         list(api.predict(tmp_path / "run", ["ab", str(table)], device="cpu"))
+
+
+def test_a_file_of_a_kind_that_is_not_read_is_named_with_those_that_are_as_advice(monkeypatch, tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png", "c.tiff"):
+        pillow.new("L", (8, 8), len(name)).save(name)
+    (tmp_path / "rows.csv").write_text("x,y\n" + "a.png,p\nb.png,n\n" * 5)
+    model, _ = fitted(tmp_path / "rows.csv", {"x": "image"}, {"y": "category"}, monkeypatch, tmp_path)
+    advice = (
+        "c.tiff: is of no kind that this run reads; give a file that ends in .png, .jpg, .*, or a table of such files"
+    )
+    with pytest.raises(ConfigError, match=advice):
+        row_sources.asked(model.run, ["c.tiff"], None)
+    for texts, source in ((["a.png"], None), (None, "rows.csv")):
+        assert len(list(row_sources.asked(model.run, texts, source).rows))
+    with pytest.raises(ConfigError, match="did you mean --input rows.csv"):
+        row_sources.asked(model.run, ["rows.csv"], None)
