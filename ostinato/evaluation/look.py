@@ -102,7 +102,7 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
     columns = {}
     for name in names:
         held = seen.held(name)
-        kind = str(seen.kind(name).settings) if held else "empty"
+        kind = opened(seen.kind(name).settings)["type"] if held else "empty"
         columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
         if name in seen.files and name != infer.LINES:  # of paths, whose letters say nothing
             columns[name] = replace(columns[name], lengths=[], scripts=[])
@@ -179,7 +179,8 @@ def _flaws(seen: infer.Look) -> list[str]:
     """Files that cannot be read, or that show something by themselves, with the first of each kind."""
     notes = []
     for name in seen.files:
-        modality, flaws = make("modalities", opened(seen.kind(name).settings)["type"]), {}
+        options = dict(opened(seen.kind(name).settings))
+        modality, flaws = make("modalities", options.pop("type"), options=options), {}
         for row, cell in enumerate(seen.cells[name]):
             try:
                 flaw = None if cell in (None, "") else modality.flaw(cell)

@@ -78,6 +78,10 @@ class Image(OnCanvas):
         drawn = _pictures.from_pillow(raw)
         return _pictures.array_of(raw, "a picture", "(H, W)", False) if drawn is None else drawn
 
+    def flaw(self, raw: Any) -> str | None:
+        picture = self._read(raw)
+        return None if (picture != picture[:1, :1]).any() else "has one color alone"
+
     def decode(self, array: Array) -> np.ndarray:
         """The pixels at the size that was read, (height, width, 3)."""
         return self.canvas.seen(np.asarray(array))

@@ -123,6 +123,10 @@ class Music(Modality):
         counts = counts | {symbol: 0 for symbol in others if symbol not in counts}
         self._set(list(counts), list(counts.values()))
 
+    def flaw(self, raw: Any) -> str | None:
+        self._read(raw)
+        return None
+
     def encode(self, raw: Any) -> np.ndarray:
         ids: list[int] = []
         for symbol in self._read(raw):

@@ -66,6 +66,13 @@ class Video(OnCanvas):
             return [next(_pictures.frames_of(frame)) for frame in raw]
         return _pictures.array_of(raw, "a video", "(T, H, W)", True)
 
+    def flaw(self, raw: Any) -> str | None:
+        first, *others = self._read(raw)
+        if not others:
+            return "has one frame, in which nothing moves"
+        still = all(np.array_equal(frame, first) for frame in others)
+        return f"has {len(others) + 1} frames that are all alike" if still else None
+
     def decode(self, array: Array) -> np.ndarray:
         """The frames at the size that was read, (T, height, width, 3)."""
         return np.stack([self.canvas.seen(frame) for frame in np.asarray(array)])

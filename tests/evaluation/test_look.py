@@ -4,6 +4,7 @@ import pytest
 
 from ostinato import api
 from ostinato.errors import BundleError, ConfigError
+from ostinato.modalities.music import Music
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe.infer import recipe_of
@@ -135,3 +136,15 @@ def test_numbers_that_are_no_text_have_no_lengths(tmp_path):
     (tmp_path / "t.jsonl").write_text(rows)
     lines = api.look(str(tmp_path / "t.jsonl")).lines()
     assert lines[1] == "size: number; 40 different" and lines[3].startswith("kind: category; 2 different; lengths 1")
+
+
+def test_damaged_tunes_are_read_by_their_own_notation_and_named(tmp_path):
+    pytest.importorskip("symusic")
+    tune = Music().render(["X:1\nM:2/4\nK:G\nGBdB|"], ".mid")
+    for name, content in {"a": tune, "b": tune[:30], "c": tune}.items():
+        (tmp_path / f"{name}.mid").write_bytes(content)
+    (tmp_path / "manifest.csv").write_text("tune:file,mood\na.mid,x\nb.mid,y\nc.mid,x\n")
+    look = api.look(str(tmp_path))
+    assert look.columns["tune"].type == "music"
+    assert any("line 3: 'tune' cannot be read: this is no whole MIDI file" in note for note in look.notes)
+    assert not any("line 2" in note or "line 4" in note for note in look.notes)

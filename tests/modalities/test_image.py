@@ -169,3 +169,11 @@ def test_without_pillow_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(ConfigError, match=r"pip install 'ostinato\[images\]'"):
         seen(b"x")
+
+
+def test_a_picture_of_one_color_and_a_damaged_one_are_named_before_training():
+    pictures = Image()
+    assert pictures.flaw(np.eye(3)) is None
+    assert pictures.flaw(np.ones((4, 4, 3))) == "has one color alone"
+    with pytest.raises(DataError, match="damaged"):
+        pictures.flaw(png(np.eye(30))[:60])

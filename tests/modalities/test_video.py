@@ -83,3 +83,11 @@ def test_a_folder_without_frames_is_refused(tmp_path):
 def test_an_encoder_that_cannot_read_it_is_refused(name, options, message):
     with pytest.raises(ConfigError, match=message):
         Member.of("encoders", name, options)(fitted().spec)
+
+
+def test_videos_in_which_nothing_moves_are_named_before_training():
+    video = Video()
+    moving = np.linspace(0, 1, 24).reshape(2, 3, 4)
+    assert video.flaw(moving) is None
+    assert video.flaw(moving[:1]) == "has one frame, in which nothing moves"
+    assert video.flaw(np.repeat(moving[:1], 3, 0)) == "has 3 frames that are all alike"
