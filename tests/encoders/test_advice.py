@@ -8,6 +8,7 @@ from ostinato.testing import encoders
 WHOLE = [
     ("ngrams", {}, "symbols", "this encoder reads whole inputs, so it cannot resume from a state: give none"),
     ("subsampled", {}, "values", "this encoder reads whole inputs, so it cannot resume from a state: give none"),
+    ("pyramidal", {}, "values", "this encoder reads both ways, so it cannot resume from a state: give none"),
     ("cnn", {}, "columns of pixels", "reads whole pictures, so it cannot resume from a state: give none"),
     ("stacked", {}, "pictures in time", "reads whole pictures, or later frames before: give it no state"),
     *(

@@ -39,6 +39,11 @@ VARIANTS = {
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False}, "layers": 1},
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False, "cell": "gru"}, "layers": 2},
     ],
+    "pyramidal": [
+        {"bidirectional": False, "layers": 1, "dropout": 0.2},
+        {"bidirectional": False, "cell": "gru"},
+        {"layers": 1, "cell": "gru"},
+    ],
     "cnn": [
         {"layers": 2, "shift": 1, "flip": True, "contrast": 0.5, "summary": "points"},
         {"layers": 2, "turn": 20, "stretch": 0.2, "slant": 0.2, "warp": 1},
