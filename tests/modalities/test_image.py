@@ -176,4 +176,4 @@ def test_a_picture_of_one_color_and_a_damaged_one_are_named_before_training():
     assert pictures.flaw(np.eye(3)) is None
     assert pictures.flaw(np.ones((4, 4, 3))) == "has one color alone"
     with pytest.raises(DataError, match="damaged"):
-        pictures.flaw(png(np.eye(30))[:60])
+        pictures.flaw(png(np.eye(30))[:50])
