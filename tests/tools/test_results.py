@@ -117,6 +117,28 @@ def test_sweeps_of_few_labels_and_of_architectures_are_one_table_each(results, t
     assert (tmp_path / few.plot).stat().st_size > 5000
 
 
+def test_a_row_of_several_runs_trains_each_and_measures_them_as_one(results):
+    from _rows import Member
+
+    row = dataclasses.replace(
+        next(row for row in results.ROWS if row.name == "copy-none"),
+        members=(Member("again", sets=("training.seed=2",)), Member("reversed", "copy-reversed")),
+    )
+    commands = {step: " ".join(words) for step, words in row.commands().items()}
+    assert list(commands) == ["prepare", "train", "train again", "train reversed", "evaluate"]
+    assert "recipes/copy-none.yaml --set training.seed=2 --out runs/results/copy-none-again" in commands["train again"]
+    assert "recipes/copy-reversed.yaml --out runs/results/copy-none-reversed" in commands["train reversed"]
+    runs = "runs/results/copy-none runs/results/copy-none-again runs/results/copy-none-reversed"
+    assert commands["evaluate"].startswith(f"ostinato evaluate {runs} --split test")
+    of_one = result(row, 90.0)
+    several = {**{key: value for key, value in of_one.items() if key != "seed"}, "seeds": [1, 2, 1]}
+    page = results.page({row.name: several}, None)
+    assert "4,182 examples, 3 runs of seeds 1, 2, 1, 12.3 minutes" in page
+    for row in results.ROWS:
+        for member in row.members:
+            assert (HOME / "recipes" / f"{member.recipe or row.recipe or row.name}.yaml").is_file()
+
+
 def test_a_sweep_changes_its_recipe_before_it_varies_it(results):
     import _sweep_rows as rows
 
