@@ -59,6 +59,7 @@ class DrawnStrokes(OnCanvas):
 
     default_encoder = "cnn"
     file_endings = _pen.FILE_ENDINGS
+    another_reading = True
     examples = (
         [[0, 0, 0], [3, 4.5, 0], [-1, 2, 1], [5, -6, 0], [0, 3, 1]],
         [[1, 1, 0], [2, 0, 1]],

@@ -98,6 +98,7 @@ def kind_of_files(endings: Collection[str], binary: bool = True) -> Guess | None
         binary: whether their bytes are no text.
     """
     members = {name: component("modalities", name) for name in names("modalities")}
+    members = {name: member for name, member in members.items() if not member.another_reading}
     kinds = [name for name, member in members.items() if set(endings) <= set(member.file_endings)]
     if not kinds:
         return None

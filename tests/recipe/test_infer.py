@@ -176,6 +176,7 @@ def test_few_files_of_one_kind_in_subfolders_have_labels(tmp_path, endings):
     guessed = guess(str(tmp_path / "files"), (), ())
     form = {".png": "image", ".svg": "strokes", ".wav": "audio"}[endings[0]]
     assert guessed.plain() == {"inputs": {"text": form}, "outputs": {"label": "category"}}
+    assert guessed.inputs["text"].instead is None
     assert guess(str(tmp_path / "files"), (), ["label:text"]).plain()["outputs"] == {"label": "text"}
 
 
