@@ -246,7 +246,7 @@ class Modality(ABC):
     array_endings: ClassVar[tuple[str, ...]] = ()
     """Likewise of files of arrays, which tell no modality: several read them."""
     another_reading: ClassVar[bool] = False
-    """Whether it reads the files of another modality in a way of its own: where nothing is said the other is guessed."""
+    """Whether it reads the files of another modality in a way of its own: where nothing is said that one is guessed."""
     file_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings of a column of such files whose bytes are no text."""
     file_rows: ClassVar[Mapping[str, str]] = {}
