@@ -34,6 +34,7 @@ TUNE = re.compile(r"^X:", re.MULTILINE)
 VOICE = re.compile(r"(?:^|\[)V:[ \t]*([^\s\]]+)", re.MULTILINE)
 BARS = ("bar", "section", "repeat")
 """Kinds of symbols that end a bar."""
+KEY = re.compile(r"[A-G]|none|HP|clef|treble|alto|tenor|bass|perc|middle|staff|$", re.IGNORECASE)
 KEPT = "MLK"
 """Fields that say how notes are read: meter, unit of length, key."""
 COMMON = {"C": "4/4", "C|": "2/2"}
@@ -69,7 +70,7 @@ def symbols_of(text: str) -> list[str]:
     fields alone begins a tune.
 
     Errors:
-        DataError: there are notes and no key, several tunes, or several voices.
+        DataError: there are notes and no key, or none that there is; several tunes, or several voices.
     """
     text = text.replace("\r", "\n")
     _check_alone(text)
@@ -83,6 +84,8 @@ def symbols_of(text: str) -> list[str]:
         elif field[1] in KEPT and ("K" not in header or not body):
             header[field[1]] = field[2].strip()
         elif field[1] in KEPT:
+            if field[1] == "K":
+                _check_key(field[2].strip())
             body.append(f"[{line.replace(' ', '')}]")
         if body and "K" not in header:
             raise DataError("the tune has no key before its first note; add a line such as K:C, or K:none")
@@ -90,6 +93,7 @@ def symbols_of(text: str) -> list[str]:
         return []
     meter = header.get("M", "none")
     if "K" in header:
+        _check_key(header["K"])
         header = {"M": meter, "L": "1/16" if 0 < _meter(meter) < Fraction(3, 4) else "1/8"} | header
     if "M" in header:
         header["M"] = COMMON.get(meter, meter)
@@ -107,6 +111,12 @@ def _check_alone(text: str) -> None:
             f"the tune has {len(voices)} voices (V:), {' and '.join(voices[:2])}, and one is read; keep one, or"
             " write it as MIDI and set notation: remi"
         )
+
+
+def _check_key(key: str) -> None:
+    """Refuses what no program reads as a key; a clef may stand in its place."""
+    if not KEY.match(key):
+        raise DataError(f"there is no key K:{key}; write a note from A to G, such as K:C or K:F#m, or K:none")
 
 
 def paired(symbols: Sequence[str], *, whole: bool) -> list[str]:

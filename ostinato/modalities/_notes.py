@@ -48,10 +48,15 @@ def score_of_midi(content: bytes) -> Any:
         DataError: it is damaged, or has no note, or too many.
     """
     library = symusic()
+    if not content:
+        raise DataError("the file is empty; write the tune again")
+    if not content.startswith(b"MThd"):
+        raise DataError("this is no MIDI file, which begins with MThd; give one that ends in .mid, or a tune in ABC")
     try:
         score = library.Score.from_midi(content)
     except (RuntimeError, ValueError) as why:
-        raise DataError(f"this is no whole MIDI file ({why}); write it again") from None
+        reason = str(why).removeprefix("MiniMidi: ").removesuffix(": iostream error").rstrip("!")
+        raise DataError(f"this is no whole MIDI file ({reason}); write it again") from None
     if not score.ticks_per_quarter:
         raise DataError("this is no whole MIDI file (a beat of it has no ticks); write it again")
     count = sum(len(track.notes) for track in score.tracks if not track.is_drum)
