@@ -190,7 +190,7 @@ def predict(
         times=times,
         language_model=language_model,
         language_weight=language_weight,
-        cells=as_table,
+        cells=as_table or as_json,
         say=note,
     )
     if as_picture:

@@ -22,6 +22,9 @@ from ostinato.steps import Layout, Steps
 
 Adapt = Callable[[Modality, Generator], Generator]
 """Changes the generator of an output of this modality."""
+MOST_LARGER = 0.1
+"""Of the pieces of a language model that an output can spell, the share that it may have to spell with several symbols
+of its own: of letters that were read within pieces alone the probabilities mean nothing."""
 OWN = "language model, "
 """How the names of the language model's values in a state begin."""
 
@@ -80,7 +83,7 @@ def fused_with(run: Run, weight: float, beside: Run) -> Adapt:
 
     Errors:
         ConfigError: the run is none of a language model, or the other generates nothing; and when an output has no
-            texts.
+            texts, or its symbols are parts of those that the language model judges.
     """
     no_text = ConfigError("--language-model: judges the symbols of a text, and this output is none; leave it out")
     if not any(head.generates for head in beside.graph.heads.values()):
@@ -113,6 +116,15 @@ def fused_with(run: Run, weight: float, beside: Run) -> Adapt:
             every = torch.arange(len(texts), device=run.device)
             unknown = other.spec.unknown
             return Fused(generator, letters, lambda rows: letters.start(nothing(rows)), every, unknown, weight)
+        known = set(texts)
+        larger = [piece for piece in pieces.texts if len(piece) > 1 and piece not in known and known.issuperset(piece)]
+        shared = known.intersection(pieces.texts)
+        if len(larger) > MOST_LARGER * (len(larger) + len(shared)):
+            raise ConfigError(
+                f"--language-model: {run.folder} judges pieces such as {larger[0]!r}, which this output spells out;"
+                " train it with the tokenizer of this output, such as `ostinato train texts.txt --set data.rows=lines"
+                " --set inputs.text.tokenizer=char`, or with one of words where the output has blanks"
+            )
         symbols = torch.tensor([numbers.get(text, spec.unknown) for text in texts], device=run.device)
         symbols[int(generator.begin)], symbols[int(generator.end)] = spec.begin, spec.end
         return Fused(generator, language, lambda rows: language.start(nothing(rows)), symbols, spec.unknown, weight)

@@ -33,13 +33,20 @@ class Prediction:
         return {output: answers[0] for output, answers in self.outputs.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """`inputs`, `outputs` and, of a forecast, `series` and `times`, null where nothing names them."""
+        """`inputs`, in place of the bytes of a file its name where the row's cells are known; `outputs`; and of a
+        forecast `series` and `times`, null where nothing names them."""
         answers = {
             output: [_answer(*ranked) for ranked in enumerate(listed, 1)] for output, listed in self.outputs.items()
         }
         first = next(iter(self.best.values()))
         when = {"series": first.series, "times": first.times} if self.dated else {}
-        return plain({"inputs": self.inputs, **when, "outputs": answers})
+        inputs = {name: self._named(name) if isinstance(raw, bytes) else raw for name, raw in self.inputs.items()}
+        return plain({"inputs": inputs, **when, "outputs": answers})
+
+    def _named(self, name: str) -> str:
+        """The file whose bytes an input is, or how many these are."""
+        cell = self.cells.get(name)
+        return cell if isinstance(cell, str) else f"{len(self.inputs[name]):,} bytes"
 
 
 @dataclass(frozen=True)

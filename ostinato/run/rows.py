@@ -470,7 +470,10 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     values = [table.values(column, readers[place]) for place, column in columns.items()]
     whole = None
     if is_frame(source) or is_table(str(source)):
-        whole = opened(columns=None).named().rows()
+        every = opened(columns=None)
+        # Of files in a folder without a manifest the column is called as it is asked for.
+        named = every if set(wanted) <= set(every.columns) else opened(columns=wanted)
+        whole = named.named().rows()
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place, table=whole)
 
 

@@ -1,6 +1,7 @@
 """Recordings and drawings of unusual kinds: each is read, or the message names what is wrong and what to do."""
 
 import io
+import json
 import re
 import struct
 
@@ -152,6 +153,17 @@ def test_training_says_which_recordings_are_mixed_or_resampled_also_from_the_cac
         said = caplog.text
         assert "row 5: inputs.clip: 2 channels are mixed into one; training recordings had 1 (2 rows like this)" in said
         assert "row 7: inputs.clip: 2 channels are mixed into one; training recordings had 1; 4,000 samples" in said
+
+
+def test_json_names_the_files_of_recordings_in_place_of_their_bytes(runs, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_bytes(wav(TONE, RATE))
+    path = str(tmp_path / "a.wav")
+    for given, names in (([path], [path]), (["--input", str(tmp_path)], ["a.wav", "b.wav"])):
+        shown = CliRunner().invoke(group, ["predict", str(runs / "sound"), *given, "--json", "--device", "cpu"])
+        assert [json.loads(line)["inputs"] for line in shown.stdout.splitlines()] == [{"clip": name} for name in names]
+    (known,) = api.predict(runs / "sound", rows=[{"clip": wav(TONE, RATE)}], device="cpu")
+    assert known.to_json()["inputs"] == {"clip": "1,244 bytes"}
 
 
 def test_floats_are_read_with_soundfile(runs, tmp_path):

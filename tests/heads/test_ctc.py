@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import random
+import re
 from collections import defaultdict
 
 import pytest
@@ -242,3 +243,25 @@ def test_a_language_model_judges_what_is_predicted_symbols_matched_by_their_text
         assert prediction.best["letters"].text == ("b" if weight else alone.best["letters"].text)
     with pytest.raises(ostinato.errors.ConfigError, match="continues no text"):
         next(api.predict(reader.run, rows=[{"frames": ["x"]}], language_model=reader.run))
+
+
+def test_a_language_model_of_larger_pieces_is_refused_and_the_advice_is_right(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"frames": ["x"] * 9, "letters": letters} for letters in ("abab", "ba")] * 20
+    reader = ostinato.Model(
+        inputs={"frames": {"type": "tokens", "encoder": {"hidden_size": 4, "embedding_size": 4}}},
+        outputs={"letters": {"type": "text", "tokenizer": "char", "align": "free", "head": "ctc"}},
+        training={"epochs": 1},
+    ).fit(rows, rows, device="cpu")
+    words = ("".join(word) for size in range(1, 7) for word in itertools.product("ab", repeat=size))
+    (tmp_path / "texts.txt").write_text("\n".join(words) + "\n")
+    small = ["--set", "inputs.text.encoder.hidden_size=4", "--set", "training.epochs=1", "--device", "cpu"]
+    assert CliRunner().invoke(group, ["train", "texts.txt", "--run", "pieces", *small]).exit_code == 0
+    asked = {"rows": rows[:1], "device": "cpu"}
+    with pytest.raises(ostinato.errors.ConfigError, match="pieces judges pieces such as .*, which this output") as why:
+        next(api.predict(reader.run, language_model=tmp_path / "pieces", **asked))
+    advised = re.search("train it with the tokenizer of this output, such as `ostinato (.*?)`", str(why.value))[
+        1
+    ].split()
+    assert CliRunner().invoke(group, [*advised, "--run", "letters", *small]).exit_code == 0
+    assert next(api.predict(reader.run, language_model=tmp_path / "letters", **asked)).best["letters"].text is not None
