@@ -101,6 +101,8 @@ class Encoder(nn.Module, ABC):
     """Whether it is a `BagEncoder`: what it reads costs training nothing."""
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
+    of_rules: ClassVar[Mapping[str, Any]] = {}
+    """Settings that suit texts made by rules (few words, over and over) in place of the defaults."""
     counts_steps: ClassVar[bool] = False
     """Whether it counts what each step has, and not the row: it then gives steps and no summary."""
     reads_sequences: ClassVar[bool] = True

@@ -85,6 +85,7 @@ class Recurrent(Encoder):
     reads_characters = True
     directions_beside = True
 
+    of_rules = {"cell.type": "gru"}
     variants = ({"cell": "gru"}, {"dropout": 0.5}, {"layers": 2}, {"hidden_size": 256}, {"dropout": 0.1})
 
     def __init__(

@@ -14,15 +14,13 @@ from ostinato.modalities._fields import TEXT, WHOLE, Digits, as_kind, is_missing
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
 from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import AddedWords, extended, most_frequent
-from ostinato.raw.words import Words, split_like
+from ostinato.raw.words import Words, are_words, split_like
 from ostinato.registry import Count
 
 NO_BREAK_SPACE = "\u00a0"
 MOST_UNKNOWN = 0.02
 """The share of validation symbols that training lacks from which on words come with their characters: below it a
 spelling has little to add."""
-SHORTEST_WORD = 2.0
-"""Characters of a symbol on average, from which on symbols are words: phonemes, bases and codes are shorter."""
 CHARACTER_FILTERS = 100, "as many endings and beginnings as a few thousand sentences tell apart"
 CHARACTER_WIDTH = 5, "an ending of four characters and what follows the last, seen at once"
 """Of French parts of speech (UD Sequoia, validation, 4 of 8 epochs at a rate of 0.001) 100 filters of width 5 gave
@@ -139,7 +137,7 @@ class Tokens(Modality, Worded):
         share = f"{100 * unknown:.1f} % of the validation symbols do not occur in training"
         reason = f"{share}; it reads rare ones as unknown now and then"
         choices["encoder.rare_word_dropout"] = UNKNOWN_RATE, reason
-        if unknown <= MOST_UNKNOWN or sum(map(len, counts)) < SHORTEST_WORD * len(counts):
+        if unknown <= MOST_UNKNOWN or not are_words(counts):
             return choices
         choices["characters"] = True, f"{share}; their characters tell them apart"
         if not gives("encoder.embedding"):

@@ -8,6 +8,7 @@ from typing import Any
 from ostinato import alignments
 from ostinato.model.columns import counts, encoder_owner, input_settings
 from ostinato.preprocessing.sizes import Amount, Chosen, rounded
+from ostinato.recipe.paths import at_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.schema import opened
 from ostinato.registry import SameAs, component
@@ -57,6 +58,23 @@ def readings(recipe: Recipe) -> Chosen:
             if not recipe.gives(f"outputs.{name}.reads"):
                 chosen[f"outputs.{name}.reads"] = (listed, "all inputs, and what is counted for it")
     return chosen
+
+
+def left_out(recipe: Recipe, plain: Recipe) -> Recipe:
+    """A recipe without what `readings` added to `plain`, and with all else that was chosen since.
+
+    Of texts made by rules the order counts, and what is counted is learnt first: in bAbI task 6 (32 words, validation)
+    a net beside it stayed at 85 %, and had 99.9 % alone.
+    """
+    added = readings(plain)
+    inputs = tuple(f"{path}." for path in added if path.startswith("inputs."))
+    return plain.with_chosen(
+        {
+            path: (at_path(recipe.given, path), why)
+            for path, why in recipe.reasons.items()
+            if path not in added and path not in plain.reasons and not path.startswith(inputs)
+        }
+    )
 
 
 def sizes(recipe: Recipe, amount: Amount) -> Chosen:

@@ -57,7 +57,7 @@ class Pace:
     evaluation_seconds: float
 
 
-def duration(recipe: Recipe, updates: float) -> Chosen:
+def duration(recipe: Recipe, updates: float, wanted: int | None = None) -> Chosen:
     """Epochs by size, warm-up and patience.
 
     A schedule that falls needs its end before it begins, so epochs are chosen by size. Patience ends what is learnt
@@ -67,11 +67,12 @@ def duration(recipe: Recipe, updates: float) -> Chosen:
     Args:
         recipe: with its batch chosen.
         updates: of an epoch.
+        wanted: updates in all; None: those after which such outputs stop gaining.
     """
     training = recipe.settings.training
     if recipe.gives("training.epochs"):
         return _warm_up(recipe, _total(training.epochs, training.max_updates, updates), _unset)
-    wanted = _wanted(recipe)
+    wanted = wanted or _wanted(recipe)
     epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted / max(1.0, updates))))
     why = f"{max(1, round(updates)):,} updates an epoch, about {wanted:,} in all"
     return {

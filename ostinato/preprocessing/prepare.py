@@ -103,7 +103,7 @@ def prepare(
     recipe = recipe.with_chosen(joins(recipe, modalities, amount))
     recipe = recipe.with_chosen(counted.sizes(recipe, amount))
     recipe = recipe.with_chosen(planning.sizes(recipe, amount))
-    recipe = recipe.with_chosen(learning_rate(recipe))
+    recipe = recipe.with_chosen(learning_rate(recipe, amount.rules))
     recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, train, modalities)))
     lengths = {name: int(train.lengths(f"outputs.{name}").max()) for name in recipe.settings.outputs}
     inputs = [f"inputs.{name}" for name in recipe.settings.inputs]

@@ -38,6 +38,10 @@ whose evaluation alone took longer than that."""
 COUNTED_ROWS = 64
 """Rows in a batch where all inputs are counted."""
 
+RULES_WIDTH, RULES_DROPOUT, RULES_ROWS, RULES_UPDATES = 64, 0.1, 32, 9_000
+"""Of texts made by rules, whose loss stays where it is for a long time before it falls: of bAbI task 6 (32 words,
+validation, nothing counted beside) two seeds had 99.9 and 84.6 % after 3,100 updates, the second 99.9 % after 9,000."""
+
 STEADY = 0.0, "a number is a sum over all that the head reads: what is dropped moves it"
 """No dropout right before a number. Labels keep their order when the sum is off, a squared error does not forgive
 it."""
@@ -53,6 +57,7 @@ class Amount:
         steps: of each column: steps after encoding; empty before that.
         distinct: steps that differ, where rows are windows that overlap; None: all do.
         labels: of each output of labels, by its name: how many there are.
+        rules: why the inputs are texts made by rules; None: they are not.
     """
 
     rows: int
@@ -60,6 +65,7 @@ class Amount:
     steps: Mapping[str, int]
     distinct: int | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
+    rules: str | None = None
 
 
 def words(recipe: Recipe) -> Chosen:
@@ -137,6 +143,10 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         width = 64 if total < 40_000 else 128 if total < 600_000 else 256 if total < 20_000_000 else 512
     else:
         width = WINDOWS_WIDTH if amount.distinct < 1_000_000 else 2 * WINDOWS_WIDTH
+    dropout = _dropout(amount)
+    rules = amount.rules
+    if rules is not None:
+        width, many, dropout = RULES_WIDTH, rules, (RULES_DROPOUT, rules)
     for name, settings in recipe.settings.outputs.items():
         if not recipe.gives(f"outputs.{name}.align"):
             chosen[f"outputs.{name}.align"] = (
@@ -169,7 +179,10 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             embedding = directions * sizes_up[0] if residual else sizes_up[-1]
             why = "as wide as the first layer, which adds it" if residual else "as wide as the encoder"
             _choose(recipe, chosen, encoder, place, "embedding_size", embedding, why)
-        _choose(recipe, chosen, encoder, place, "dropout", *_dropout(amount))
+        _choose(recipe, chosen, encoder, place, "dropout", *dropout)
+        for path, value in component("encoders", encoder.type).of_rules.items() if rules is not None else ():
+            if not recipe.gives(f"{place}.{path.partition('.')[0]}"):
+                chosen[f"{place}.{path}"] = value, rules
     for name, head in heads.items():
         place = f"outputs.{name}.head"
         _choose(
@@ -195,7 +208,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             head,
             place,
             "dropout",
-            *(STEADY if component("heads", head.type).sums else _dropout(amount)),
+            *(STEADY if component("heads", head.type).sums else dropout),
         )
 
     aligned = {alignments.of(settings) for settings in recipe.settings.outputs.values()}
@@ -225,12 +238,15 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         updates = amount.rows / (training.batch_rows * training.accumulate)
     elif training.batch_steps is not None:
         updates = total / (training.batch_steps * training.accumulate)
+    elif rules is not None:
+        chosen["training.batch_rows"] = RULES_ROWS, rules
+        updates = amount.rows / (RULES_ROWS * training.accumulate)
     else:
         most, least = max(4000.0, 8 * row), 8 * row
         steps = rounded(min(most, max(least, total / UPDATES_AN_EPOCH)))
         updates = total / (steps * training.accumulate)
         chosen["training.batch_steps"] = (steps, f"{many}: about {max(1, round(updates)):,} updates an epoch")
-    return chosen | duration(recipe, updates)
+    return chosen | duration(recipe, updates, None if rules is None else RULES_UPDATES)
 
 
 def cutoffs(recipe: Recipe, counted: Callable[[str], Sequence[int]]) -> Chosen:

@@ -24,6 +24,7 @@ from ostinato.preprocessing import choices, counted, fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import usable_rows
 from ostinato.preprocessing.passages import passages
+from ostinato.preprocessing.rules import made_by_rules
 from ostinato.preprocessing.splits import Say, Splits, named, source_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
@@ -39,6 +40,7 @@ class TableSplits(Splits):
         self.data, self.say = data, say
         if to_fit:
             recipe = recipe.with_chosen(passages(recipe, source_of(recipe.settings, "train", data), roots))
+            self._uncounted = recipe
             recipe = recipe.with_chosen(counted.readings(recipe))
         settings, self.columns = recipe.settings, columns_of(recipe.settings)
         if settings.data.split is not None and settings.data.passage is None:
@@ -130,6 +132,11 @@ class TableSplits(Splits):
             if not at:
                 raise
             raise DataError(f"{self.tables['train'].place(at[0])}, {why}") from None
+        if made_by_rules(self.recipe.settings, self.modalities) is not None:
+            self.recipe = counted.left_out(self.recipe, self._uncounted)
+            self.columns = columns_of(self.recipe.settings)
+            for place in self.modalities.keys() - self.columns.keys():
+                del self.modalities[place]
 
     def _present(self, place: str, rows: np.ndarray, at: list[int]) -> Iterator[Any]:
         """The values of these rows that are not missing; while one is looked at, `at` holds its row."""
@@ -168,7 +175,8 @@ class TableSplits(Splits):
             if isinstance(modality.spec, Labels) and place.startswith("outputs.")
         }
         steps = {place: int(train.lengths(place).sum()) for place in train.places}
-        return planning.Amount(len(train), {}, steps, labels=labels)
+        rules = made_by_rules(self.recipe.settings, self.modalities)
+        return planning.Amount(len(train), {}, steps, labels=labels, rules=rules)
 
     def sources(self, examples: Mapping[str, Examples]) -> dict[str, dict[str, Any]]:
         sources = {}

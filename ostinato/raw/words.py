@@ -3,8 +3,16 @@
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
+
+SHORTEST_WORD = 2.0
+"""Characters of a symbol on average, from which on symbols are words: phonemes, bases and codes are shorter."""
+
+
+def are_words(symbols: Collection[str]) -> bool:
+    """Whether different symbols are words, by their length."""
+    return sum(map(len, symbols)) >= SHORTEST_WORD * len(symbols)
 
 
 class Words(NamedTuple):

@@ -149,3 +149,60 @@ def test_an_empty_text_among_several_is_read_as_one_and_the_advice_leaves_it_out
     dropped = prepared(missing="drop")
     assert dropped.splits["train"].rows.tolist() == [0, 4, 5, 9, 10, 14, 15, 19]
     assert not any("read as such" in note for note in dropped.notes)
+
+
+STORY, QUESTION = ["mary", "moved", "to", "the", "garden"], ["where", "is", "mary"]
+
+
+def prepared_of(tmp_path, story=STORY, question=QUESTION, *, outputs=None, rows=2_200, encoder=None, **given):
+    """What is chosen for rows of three of these words, and what is counted."""
+    draw = random.Random(0)
+    texts = [
+        {
+            "story": " ".join(draw.choices(story, k=3)),
+            "question": " ".join(draw.choices(question, k=3)),
+            "y": "ab"[i % 2],
+        }
+        for i in range(rows)
+    ]
+    (tmp_path / "v.txt").write_text("".join(f"{word} 1 2\n" for word in (*STORY, *QUESTION, *map(str, range(500)))))
+    column = given or {"type": "tokens"}
+    inputs = {name: {**column, **({"encoder": encoder} if encoder else {})} for name in ("story", "question")}
+    made = from_arguments(inputs, outputs or {"y": "category"})
+    recipe = preprocessing_prepare.prepare(made, data={"train": texts}, roots=[tmp_path]).recipe
+    return "made by rules" in recipe.reasons["inputs.story.encoder.dropout"], [
+        name for name in recipe.settings.inputs if name.endswith("ngrams")
+    ]
+
+
+def test_texts_made_by_rules_are_few_words_that_occur_often_and_are_not_counted(tmp_path):
+    assert prepared_of(tmp_path) == (True, [])
+    assert prepared_of(tmp_path, type="text", tokenizer="word") == (True, [])
+    assert prepared_of(tmp_path, encoder={"embedding": {"file": "v.txt", "extend": True}}) == (True, [])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"story": list("ACGTN"), "question": list("ACG")},
+        {"type": "text", "tokenizer": "char"},
+        {"type": "text", "tokenizer": "bpe"},
+        {"story": [f"word{number}" for number in range(101)]},
+        {"rows": 300},
+    ],
+)
+def test_other_texts_are_counted_too(tmp_path, other):
+    assert prepared_of(tmp_path, **other) == (False, ["story_ngrams", "question_ngrams"])
+
+
+def test_one_text_alone_is_counted_too_and_several_answers_are_as_one(tmp_path):
+    rows = [{"story": "mary moved there now", "y": "ab"[place % 2], "z": "cd"[place % 2]} for place in range(3_000)]
+    alone = preprocessing_prepare.prepare(from_arguments({"story": "tokens"}, {"y": "category"}), data={"train": rows})
+    assert "story_ngrams" in alone.recipe.settings.inputs
+    for row in rows:
+        row["question"] = "where is mary"
+    asked = from_arguments({"story": "tokens", "question": "tokens"}, {"y": "category", "z": "category"})
+    both = preprocessing_prepare.prepare(asked, data={"train": rows})
+    assert list(both.recipe.settings.inputs) == ["story", "question"]
+    assert [place for place in both.modalities if place.startswith("inputs.")] == ["inputs.story", "inputs.question"]
+    assert all(set(output.reads) == {"story", "question"} for output in both.recipe.settings.outputs.values())

@@ -5,6 +5,7 @@ import pytest
 from ostinato.modalities.contract import Symbols
 from ostinato.model.graph import Graph
 from ostinato.preprocessing import sizes as planning
+from ostinato.preprocessing.rates import learning_rate
 from ostinato.preprocessing.sizes import Amount
 from ostinato.recipe.read import from_arguments
 from tests.heads.making import nested
@@ -202,6 +203,47 @@ def test_nothing_is_dropped_right_before_a_number():
         assert ("what is dropped moves it" in recipe.reasons["outputs.y.head.dropout"]) == (expected == 0)
     asked = {"y": {"type": "number", "head": {"type": "regressor", "dropout": 0.2}}}
     assert planned({"x": "text"}, asked, 2_000).settings.outputs["y"].head.dropout == 0.2
+
+
+FEW = {"story": "tokens", "question": "tokens"}
+RULES = "18 different words, each 13,939 times: texts made by rules"
+
+
+def of_rules(rules, inputs=FEW, **rest):
+    recipe = from_arguments(inputs, {"answer": "category"}, **rest)
+    amount = Amount(9_000, {}, {f"inputs.{name}": 200_000 for name in inputs}, labels={"answer": 6}, rules=rules)
+    recipe = recipe.with_chosen(planning.sizes(recipe, amount))
+    return recipe.with_chosen(learning_rate(recipe, rules))
+
+
+def test_texts_made_by_rules_get_a_small_net_with_little_dropout_small_batches_and_a_low_rate():
+    recipe = of_rules(RULES)
+    for name in FEW:
+        encoder = recipe.settings.inputs[name].encoder
+        assert (encoder.hidden_size, encoder.dropout, encoder.cell.type) == (64, 0.1, "gru")
+    training = recipe.settings.training
+    assert recipe.settings.outputs["answer"].head.dropout == 0.1
+    assert (training.batch_rows, training.batch_steps, training.optimizer.learning_rate) == (32, None, 0.001)
+    for path in ("inputs.story.encoder.hidden_size", "inputs.story.encoder.dropout", "training.batch_rows"):
+        assert recipe.reasons[path] == RULES
+    assert training.epochs == 32 and "about 9,000 in all" in recipe.reasons["training.epochs"]
+    plain = of_rules(None).settings
+    assert plain.inputs["story"].encoder.dropout == 0.3 and plain.training.optimizer.learning_rate == 0.003
+
+
+def test_what_the_user_set_holds_for_texts_made_by_rules_too():
+    encoder = {"hidden_size": 128, "dropout": 0.3, "cell": {"type": "lstm", "forget_bias": 0.0}}
+    inputs = FEW | {"story": {"type": "tokens", "encoder": encoder}}
+    settings = of_rules(RULES, inputs, training={"batch_steps": 900, "optimizer": {"learning_rate": 0.01}}).settings
+    assert [settings.inputs[name].encoder.hidden_size for name in FEW] == [128, 64]
+    assert [settings.inputs[name].encoder.dropout for name in FEW] == [0.3, 0.1]
+    assert [settings.inputs[name].encoder.cell.type for name in FEW] == ["lstm", "gru"]
+    assert (settings.training.batch_rows, settings.training.batch_steps) == (None, 900)
+    assert settings.training.optimizer.learning_rate == 0.01
+    inputs["story"]["encoder"] = {"cell": "lstm"}
+    assert of_rules(RULES, inputs).settings.inputs["story"].encoder.cell.type == "lstm"
+    without = FEW | {"story": {"type": "tokens", "encoder": "transformer"}}
+    assert of_rules(RULES, without).settings.inputs["story"].encoder.hidden_size == 64
 
 
 def test_a_batch_that_was_taken_back_with_null_is_none():
