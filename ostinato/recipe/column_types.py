@@ -103,6 +103,7 @@ def kind_of_files(endings: Collection[str], binary: bool = True) -> Guess | None
     if not kinds:
         return None
     first, *others = kinds
+    binary = binary and not set(endings) <= members[first].file_rows.keys()
     settings = members[first].file_settings if binary else {}
     return Guess(
         {"type": first, **settings} if settings else first,

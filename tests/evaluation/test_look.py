@@ -148,3 +148,11 @@ def test_damaged_tunes_are_read_by_their_own_notation_and_named(tmp_path):
     assert look.columns["tune"].type == "music"
     assert any("line 3: 'tune' cannot be read: this is no whole MIDI file" in note for note in look.notes)
     assert not any("line 2" in note or "line 4" in note for note in look.notes)
+
+
+def test_tunes_in_abc_that_a_manifest_names_are_read_as_such(tmp_path):
+    for name, key in {"a": "K:G\n", "b": "", "c": "K:D\n"}.items():
+        (tmp_path / f"{name}.abc").write_text(f"X:1\nM:2/4\n{key}GBdB|\n")
+    (tmp_path / "manifest.csv").write_text("tune:file,mood\na.abc,x\nb.abc,y\nc.abc,x\n")
+    (note,) = [note for note in api.look(str(tmp_path)).notes if "cannot be read" in note]
+    assert "line 3: 'tune' cannot be read: the tune has no key before its first note" in note
