@@ -23,7 +23,7 @@ def same(one, other):
     limit=st.tuples(st.integers(1, 200), st.none()) | st.tuples(st.none(), st.integers(1, 20)),
     epoch=st.integers(0, 5),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_each_row_stands_once_in_an_epoch_and_limits_hold(lengths, limit, epoch):
     batch_steps, batch_rows = limit
     lengths = numpy.array(lengths, dtype=numpy.int64)

@@ -160,7 +160,7 @@ def test_a_text_file_is_one_column_of_any_name(tmp_path):
 
 
 @given(rows=pairs('",\n\raé ;\t'), size=st.integers(1, 60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_csv_in_blocks_of_any_size_equals_the_csv_module(tmp_path_factory, rows, size):
     folder = tmp_path_factory.mktemp("csv")
     text = io.StringIO()
@@ -176,7 +176,7 @@ def test_csv_in_blocks_of_any_size_equals_the_csv_module(tmp_path_factory, rows,
 
 
 @given(rows=pairs('",aé \u2028\x1c'), size=st.integers(1, 60))
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 def test_every_other_form_gives_the_same_rows_in_blocks_of_any_size(tmp_path_factory, rows, size):
     folder = tmp_path_factory.mktemp("rows")
     written(folder, "t.tsv", as_tsv(rows))

@@ -19,7 +19,7 @@ def told(chunks):
     batch_rows=st.integers(1, 9),
     epoch=st.integers(0, 3),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_each_step_stands_in_one_chunk_and_goes_on_from_the_piece_before(lengths, steps, batch_rows, epoch):
     lengths = numpy.array(lengths, dtype=numpy.int64)
     reached, last = dict.fromkeys(range(len(lengths)), 0), None

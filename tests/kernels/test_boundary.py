@@ -94,7 +94,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(
     cell=st.integers(0, len(library().cells) - 1 if library() else 0),
     lengths=st.lists(st.integers(0, 5), max_size=5),

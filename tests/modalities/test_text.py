@@ -30,7 +30,7 @@ def exact_ones():
 
 @pytest.mark.parametrize("name", ["byte", "bpe", "unigram"])
 @given(raw=st.text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_text_comes_back_exactly_and_never_holds_a_special_symbol(exact_ones, name, raw):
     text = exact_ones[name]
     ids = text.encode(raw)
@@ -101,7 +101,7 @@ def test_lower_casing_makes_cases_one():
 
 @pytest.mark.parametrize("form", ["NFC", "NFKC", "NFD", "NFKD"])
 @given(raw=st.text(alphabet=st.characters(exclude_categories=["Cs"], max_codepoint=0x2FFF)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_normalisation_brings_each_text_into_the_form_also_after_lower_casing(form, raw):
     plain = make("modalities", "text", (), {"tokenizer": "byte", "normalize": form})
     assert plain.decode(plain.encode(raw)) == unicodedata.normalize(form, raw)

@@ -11,7 +11,7 @@ from ostinato.searches._common import best, likeliest
 from ostinato.steps import Layout
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(strategies.integers(0, 10**6), strategies.integers(1, 5), strategies.integers(1, 300), strategies.integers(1, 9))
 def test_the_best_are_those_of_a_stable_sort(seed, rows, size, kinds):
     random = np.random.default_rng(seed)

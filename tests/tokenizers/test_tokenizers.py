@@ -65,7 +65,7 @@ def exact_ones():
 
 @pytest.mark.parametrize("name", EXACT)
 @given(text=st.text())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_text_comes_back_exactly(exact_ones, name, text):
     tokenizer = exact_ones[name]
     ids = tokenizer.encode(text)
@@ -74,7 +74,7 @@ def test_every_text_comes_back_exactly(exact_ones, name, text):
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_characters_come_back_exactly_over_their_own_alphabet(exact_ones, data):
     tokenizer = exact_ones["char"]
     text = data.draw(st.text(alphabet="".join(tokenizer.facts()["pieces"])))
@@ -232,7 +232,7 @@ def test_words_end_where_a_reader_sees_them_end(text, pieces):
 @given(
     pieces=st.lists(st.text(min_size=1).filter(lambda one: not any(c.isspace() for c in one)), min_size=1, max_size=8)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_known_words_come_back_with_single_spaces(split, pieces):
     text = " ".join(pieces)
     tokenizer = fitted("word", [text], split_punctuation=split)
