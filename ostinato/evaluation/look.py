@@ -186,6 +186,9 @@ def _flaws(seen: infer.Look) -> list[str]:
                 flaw = None if cell in (None, "") else modality.flaw(cell)
             except DataError as why:
                 flaw = f"cannot be read: {why}"
+            except ConfigError as why:  # what reads such files is not installed
+                notes.append(f"files of '{name}' were not opened: {why}")
+                break
             if flaw is not None:
                 flaws.setdefault(flaw, []).append(row)
         for flaw, rows in flaws.items():

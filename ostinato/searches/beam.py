@@ -70,7 +70,6 @@ class Beam(Search):
     """
 
     random: ClassVar[bool] = False
-    one_path: ClassVar[bool] = False
 
     def __init__(
         self,

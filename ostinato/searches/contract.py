@@ -45,7 +45,7 @@ class Search(ABC):
     stop: Sequence[str] = ()
     """Texts that end an answer. A search knows symbols alone: the caller, which knows texts, gives it `Stops.over` a
     generator."""
-    one_path: ClassVar[bool]
+    one_path: ClassVar[bool] = False
     """Whether each step is final once it is generated, so that an answer can be streamed."""
     random: ClassVar[bool]
     """Whether `seeds` are read."""

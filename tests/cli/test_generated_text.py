@@ -58,8 +58,8 @@ def test_a_text_goes_into_a_file_as_it_is(run, tmp_path, monkeypatch, cli, refus
     for name in ("tune.cvs", "tune.ods", "tune"):
         refused("predict", run, "a", "--output", name, *SEARCH, says=[name, ".csv, .jsonl, .parquet, or .txt"])
     for name, types in (
-        ("tune.wav", "those of type audio or music do"),
-        ("tune.mid", "music do"),
+        ("tune.wav", "those of type audio, music or piano_roll do"),
+        ("tune.mid", "music or piano_roll do"),
         ("a.svg", "strokes do"),
     ):
         refused("predict", run, "a", "--output", name, *SEARCH, says=[name, types, ".csv, .jsonl, .parquet or .txt"])

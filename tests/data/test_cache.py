@@ -39,6 +39,9 @@ class Letters:
             raise DataError("'!' is no letter")
         return numpy.array([ord(letter) for letter in raw], dtype=numpy.int32)
 
+    def remark(self, raw):
+        return None
+
     def facts(self):
         return {"fitted": self.fitted}
 

@@ -156,3 +156,14 @@ def test_tunes_in_abc_that_a_manifest_names_are_read_as_such(tmp_path):
     (tmp_path / "manifest.csv").write_text("tune:file,mood\na.abc,x\nb.abc,y\nc.abc,x\n")
     (note,) = [note for note in api.look(str(tmp_path)).notes if "cannot be read" in note]
     assert "line 3: 'tune' cannot be read: the tune has no key before its first note" in note
+
+
+def test_files_are_not_opened_where_what_reads_them_is_not_installed(tmp_path, monkeypatch):
+    def missing(self, raw):
+        raise ConfigError("MIDI is read by a package that is not here: pip install it")
+
+    monkeypatch.setattr(Music, "flaw", missing)
+    for number in range(8):
+        (tmp_path / f"{number}.mid").write_bytes(b"MThd")
+    (note,) = [note for note in api.look(str(tmp_path)).notes if "not opened" in note]
+    assert note == "files of 'text' were not opened: MIDI is read by a package that is not here: pip install it"
