@@ -49,6 +49,7 @@ class BLEU(Metric):
     """
 
     higher_is_better = True
+    greatest = 100.0
 
     def __init__(
         self,
@@ -86,7 +87,9 @@ class BLEU(Metric):
     def value(self, total: Sequence[float]) -> float:
         """From 0 to 100; 0 where nothing matches, as sacreBLEU has it."""
         matches, possible = list(total[2 : 2 + ORDERS]), list(total[2 + ORDERS :])
-        return self._scorer.compute_bleu(matches, possible, int(total[0]), int(total[1]), smooth_method="exp").score
+        lengths = int(total[0]), int(total[1])
+        # Its geometric mean of hundreds is 100.00000000000004.
+        return min(100.0, self._scorer.compute_bleu(matches, possible, *lengths, smooth_method="exp").score)
 
     def _prepared(self, raw: Any, example: int) -> str:
         words = text(raw, example)

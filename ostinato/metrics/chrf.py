@@ -21,6 +21,7 @@ class ChrF(Metric):
     """
 
     higher_is_better = True
+    greatest = 100.0
 
     def __init__(self, *, word_order: Literal[0, 1, 2] = 0):
         from sacrebleu.metrics import CHRF  # here, since it is heavy and every recipe's schema reads this file
@@ -34,4 +35,4 @@ class ChrF(Metric):
         return self._scorer._extract_corpus_statistics(predicted, [expected])
 
     def value(self, total: Sequence[float]) -> float:
-        return self._scorer._compute_score_from_stats(list(total)).score
+        return min(100.0, self._scorer._compute_score_from_stats(list(total)).score)

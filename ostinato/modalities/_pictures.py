@@ -28,6 +28,7 @@ TALLEST = 64
 them."""
 WIDEST = 10_000
 """Columns of a picture whose width follows its height."""
+GIF_END = b";"
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 """Modes of 16 bits a pixel."""
 
@@ -74,6 +75,9 @@ def frames_of(content: bytes) -> Iterator[np.ndarray]:
     image, ops = pillow()
     if not content:
         raise DataError("the file is empty; write the picture again")
+    # A GIF that is cut between two frames opens as a shorter one.
+    if content.startswith(b"GIF8") and not content.rstrip(b"\0\r\n ").endswith(GIF_END):
+        raise DataError("the picture is damaged: the end of the GIF is missing; write it again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", image.DecompressionBombWarning)

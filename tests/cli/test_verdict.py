@@ -2,11 +2,17 @@
 
 import random
 import shlex
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from ostinato.evaluation.intervals import Compared
-from ostinato.evaluation.verdict import _beside, _overfitting
+from ostinato.evaluation.intervals import Compared, Measured
+from ostinato.evaluation.report import Report
+from ostinato.evaluation.verdict import _beside, _overfitting, _Result
+from ostinato.metrics.contract import Predictions
+from ostinato.recipe.read import from_arguments
+from ostinato.registry import component
 from ostinato.training.curve import Curve
 
 
@@ -95,6 +101,19 @@ def test_where_nothing_is_left_to_improve_nothing_is_advised(here, cli, table):
     said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")
     assert "as good as the baseline" in said.out and "no row of these is left to improve" in said.out
     assert following(said).startswith("ostinato predict run ")
+
+
+@pytest.mark.parametrize("metric", ["bleu", "chrf", "rouge"])
+@pytest.mark.parametrize("perfect", [True, False])
+def test_answers_that_are_all_right_leave_nothing_to_improve_whatever_the_metric(metric, perfect):
+    output = from_arguments({"x": "text"}, {"y": {"type": "text", "metrics": [metric]}}).settings.outputs["y"]
+    right = ["the cat sat on the mat today", "a dog ran along the river"]
+    said = [right[0], right[1] if perfect else "a dog"]
+    kind = component("metrics", metric)()
+    value = kind.value(np.sum(kind.statistics(Predictions(predicted=said, expected=right)), axis=0))
+    run = SimpleNamespace(outputs={"y": output}, bundle=SimpleNamespace(members=[]))
+    report = Report("test", 50, {"y": {metric: Measured(value, value, value, "bootstrap")}})
+    assert bool(_Result.of(run, "y", report).perfect) == perfect
 
 
 def test_a_run_that_learns_by_heart_gets_more_dropout_and_may_be_as_good_as_the_baseline(here, cli, table):

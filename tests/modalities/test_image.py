@@ -177,3 +177,12 @@ def test_a_picture_of_one_color_and_a_damaged_one_are_named_before_training():
     assert pictures.flaw(np.ones((4, 4, 3))) == "has one color alone"
     with pytest.raises(DataError, match="damaged"):
         pictures.flaw(png(np.eye(30))[:50])
+
+
+def test_advice_on_a_gif_without_its_end():
+    image, whole = fitted(np.eye(4)), file(half_red(), "GIF")
+    with pytest.raises(DataError, match="the end of the GIF is missing; write it again"):
+        image.encode(whole[:-1])
+    again = file(Pillow.open(io.BytesIO(whole)), "GIF")
+    assert np.array_equal(image.encode(again), image.encode(whole))
+    assert np.array_equal(image.encode(whole + b"\0\n"), image.encode(whole)), "bytes behind the end are nothing"

@@ -59,6 +59,7 @@ def test_a_folder_an_animated_file_and_pixels_are_one_video(kind, tmp_path):
         (CLIP[0], r"a video is a file or numbers \(T, H, W\)"),
         (np.zeros((0, 4, 6)), "has no pixel"),
         (animated("GIF")[:60], "damaged|no picture"),
+        (animated("GIF")[:-1], "the end of the GIF is missing"),
         ("nowhere", "there is no video"),
     ],
 )
