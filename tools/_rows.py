@@ -98,7 +98,7 @@ class Row:
             )
         made["evaluate"] = f"ostinato evaluate {' '.join(runs)} --split test --data-root {root} --json"
         if self.judge:
-            made["judge"] = f"python benchmarks/{self.judge} {run} --data-root {root}"
+            made["judge"] = f"python benchmarks/{self.judge} {runs[0]} --data-root {root}"
         if self.prepared:
             data = "" if self.prepared in GENERATED else "--data-root DATA "
             made = {"prepare": f"python tools/prepare.py {self.prepared} {data}--out DIR", **made}

@@ -225,7 +225,8 @@ def _refuse_other_answers(output: Path) -> None:
     types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
     # A tune in .abc is text all the same.
     if types and not (mimetypes.guess_type(output.name)[0] or "text/").startswith("text/"):
-        named = " or ".join(filter(None, [", ".join(types[:-1]), types[-1]]))
+        *others, last = types
+        named = f"{', '.join(others)} or {last}" if others else last
         raise click.UsageError(
             f"--output {output}: this run's answers make no {ending}, those of type {named} do; give .csv, .jsonl,"
             " .parquet or .txt"

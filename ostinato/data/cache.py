@@ -26,6 +26,7 @@ from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
 from ostinato.files import explained, sync
 from ostinato.modalities.contract import Modality
+from ostinato.notes import Alike
 from ostinato.steps import Layout, Steps
 
 FORMAT = 1
@@ -66,7 +67,7 @@ class Dataset:
         self.folder, self.table = folder, table
         kept = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
         self.num_rows: int = kept["num_rows"]
-        self._remarks: dict[str, dict[str, list[int]]] = kept.get("remarks", {})  # not in older entries
+        self._remarks = {name: Alike(said) for name, said in kept.get("remarks", {}).items()}  # not in older entries
         self._arrays = {(name, part): _mapped(*file) for name, part, *file in _files(folder, kept)}
 
     @cached_property
@@ -90,10 +91,8 @@ class Dataset:
 
     def remarks(self) -> Iterator[str]:
         """What is changed of raw values that are unlike the first ones: the place of the first row, and how many."""
-        for name, said in self._remarks.items():
-            for remark, (first, count) in said.items():
-                more = f" ({count:,} rows like this)" if count > 1 else ""
-                yield f"{self.table.place(first)}: {name}: {remark}{more}"
+        for name, remarks in self._remarks.items():
+            yield from remarks.lines(self.table.place, f": {name}: ")
 
     def present(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Which of these rows hold something in this column."""
@@ -232,7 +231,7 @@ class _Writer:
             stack.enter_context((folder / f"{at}.{part}.bin").open("wb")) for part in PARTS
         )
         self.num_steps = self.num_missing = 0
-        self.remarks: dict[str, list[int]] = {}
+        self.remarks = Alike()
         self.offsets.write(np.zeros(1, np.int64))
 
     def write(
@@ -244,8 +243,8 @@ class _Writer:
     ) -> None:
         values, lengths = encode_values(self.modality, raws, place, unknown)
         for at, raw in enumerate(raws):
-            if raw is not None and (remark := self.modality.remark(raw)) is not None:
-                self.remarks.setdefault(remark, [first_row + at, 0])[1] += 1
+            if raw is not None:
+                self.remarks.add(self.modality.remark(raw), first_row + at)
         missing = np.array([first_row + at for at, raw in enumerate(raws) if raw is None], np.int64)
         self.values.write(values)
         self.offsets.write(self.num_steps + np.cumsum(lengths))
@@ -286,7 +285,7 @@ def _write(
                 row += len(block)
         facts = {name: writer.facts() for name, writer in writers.items()}
         digests = {path.name: file_digest(path) for path in unfinished.iterdir()}
-        remarks = {name: writer.remarks for name, writer in writers.items()}
+        remarks = {name: writer.remarks.said for name, writer in writers.items()}
         kept = {"format": FORMAT, "num_rows": row, "columns": facts, "remarks": remarks, "sha256": digests}
         (unfinished / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
         for path in (*unfinished.iterdir(), unfinished):

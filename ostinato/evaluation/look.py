@@ -16,6 +16,7 @@ import numpy as np
 from ostinato.data.contract import PLAIN, Dialect
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.evaluation.errors import similar_labels
+from ostinato.notes import Alike
 from ostinato.preprocessing.leaks import COPIED, share_given
 from ostinato.recipe import infer
 from ostinato.recipe.column_types import is_id
@@ -180,7 +181,7 @@ def _flaws(seen: infer.Look) -> list[str]:
     notes = []
     for name in seen.files:
         options = dict(opened(seen.kind(name).settings))
-        modality, flaws = make("modalities", options.pop("type"), options=options), {}
+        modality, flaws = make("modalities", options.pop("type"), options=options), Alike()
         for row, cell in enumerate(seen.cells[name]):
             try:
                 flaw = None if cell in (None, "") else modality.flaw(cell)
@@ -189,11 +190,8 @@ def _flaws(seen: infer.Look) -> list[str]:
             except ConfigError as why:  # what reads such files is not installed
                 notes.append(f"files of '{name}' were not opened: {why}")
                 break
-            if flaw is not None:
-                flaws.setdefault(flaw, []).append(row)
-        for flaw, rows in flaws.items():
-            more = f" ({len(rows):,} rows like this)" if len(rows) > 1 else ""
-            notes.append(f"{seen.place(rows[0])}: '{name}' {flaw}{more}")
+            flaws.add(flaw, row)
+        notes += flaws.lines(seen.place, f": '{name}' ")
     return notes
 
 

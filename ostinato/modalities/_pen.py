@@ -11,15 +11,45 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.errors import DataError, quoted, shown
-from ostinato.modalities._fields import array_of
+from ostinato.errors import DataError, shown
+from ostinato.modalities._fields import array_of, content_of, is_missing
+from ostinato.modalities.contract import Features, Modality
 from ostinato.raw.numbers import as_array
 
 FILE_ENDINGS = (".inkml", ".svg", ".npz")
+LOOKED_AT = 8
+"""Points of a drawing that a baseline reads."""
 CURVE = 8
 """Points that a curve of an SVG path becomes."""
 _COMMAND = re.compile(r"([A-Za-z])|([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 _ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "Z": 0}
+
+
+class OfPen(Modality):
+    """What all readings of a drawing share: the forms that it has outside."""
+
+    file_endings = FILE_ENDINGS
+    examples = (
+        [[0, 0, 0], [3, 4.5, 0], [-1, 2, 1], [5, -6, 0], [0, 3, 1]],
+        [[1, 1, 0], [2, 0, 1]],
+        [[2, -1, 0], [0, 0, 0], [0, 7, 0], [-3, 1, 1]],
+    )
+
+    def flaw(self, raw: Any) -> str | None:
+        return "has one point alone" if len(steps_of(raw)) == 1 else None
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        """Eight points of each drawing, equally far apart along its line, in a square from 0 to 1."""
+        return Features("numbers", [_looked_at(raw) for raw in cells])
+
+    def parse(self, field: str) -> Any:
+        return parse(field)
+
+    def take(self, raw: Any) -> Any:
+        return None if is_missing(raw) else raw
+
+    def write(self, raw: Any) -> str:
+        return json.dumps([[dx, dy, int(up)] for dx, dy, up in steps_of(raw).tolist()])
 
 
 def steps_of(raw: Any) -> np.ndarray:
@@ -51,10 +81,7 @@ def steps_of(raw: Any) -> np.ndarray:
 def parse(field: str) -> Any:
     """The bytes of the file that a path names, or the list of points that the text holds."""
     if field.lower().endswith(FILE_ENDINGS):
-        path = Path(field)
-        if not path.is_file():
-            raise DataError(f"there is no drawing {quoted(field)}; paths are relative to the working directory")
-        return path.read_bytes()
+        return content_of(field, "drawing")
     if not field.strip():
         return []
     try:
@@ -64,11 +91,6 @@ def parse(field: str) -> Any:
             f"a drawing is a list of points as JSON, such as [[0, 0, 0], [3, 4, 1]], or the path of a file"
             f" ({', '.join(FILE_ENDINGS)}): {why}"
         ) from None
-
-
-def write(raw: Any) -> str:
-    """A raw drawing as a field of text, which `parse` reads."""
-    return json.dumps([[dx, dy, int(up)] for dx, dy, up in steps_of(raw).tolist()])
 
 
 def extent(steps: np.ndarray) -> float:
@@ -87,6 +109,23 @@ def as_steps(strokes: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
     up = np.zeros((len(places), 1))
     up[np.cumsum([len(stroke) for stroke in strokes]) - 1] = 1
     return np.concatenate([np.diff(places, axis=0, prepend=origin[None]), up], 1)
+
+
+def along(points: np.ndarray, count: int) -> np.ndarray:
+    """So many points equally far apart along a line through these."""
+    passed = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
+    wanted = np.linspace(0, passed[-1], count)
+    return np.stack([np.interp(wanted, passed, axis) for axis in points.T], 1)
+
+
+def _looked_at(raw: Any) -> np.ndarray:
+    """What a baseline reads of a raw drawing, 2 * LOOKED_AT numbers; None is a missing one."""
+    steps = np.zeros((0, 3)) if raw is None else steps_of(raw)
+    if not len(steps):
+        return np.zeros(2 * LOOKED_AT)
+    places = np.cumsum(steps[:, :2], 0)
+    places = (places - places.min(0)) / (extent(steps) or 1.0)
+    return along(places, LOOKED_AT).ravel()
 
 
 def _of_file(content: bytes) -> np.ndarray:
@@ -109,11 +148,6 @@ def _of_file(content: bytes) -> np.ndarray:
     if sum(map(len, strokes)) < 2:
         raise DataError("the drawing is one point, and a line has two; leave it out")
     return as_steps(strokes, strokes[0][0])
-
-
-def flaw(raw: Any) -> str | None:
-    """What a drawing shows by itself, before training."""
-    return "has one point alone" if len(steps_of(raw)) == 1 else None
 
 
 def _named(root: ElementTree.Element, *names: str) -> Iterator[ElementTree.Element]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import re
 import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, quoted, shown
-from ostinato.modalities._fields import is_missing
-from ostinato.modalities.contract import Modality
+from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities._fields import content_of, is_missing, of_base64
+from ostinato.modalities.contract import Array, Modality, Pixels
 from ostinato.registry import Count
 
 INSTALL = "pip install 'ostinato[images]'"
@@ -28,7 +26,6 @@ TALLEST = 64
 them."""
 WIDEST = 10_000
 """Columns of a picture whose width follows its height."""
-GIF_END = b";"
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 """Modes of 16 bits a pixel."""
 
@@ -48,16 +45,10 @@ def pillow() -> Any:
 
 def parse(field: str, what: str) -> bytes:
     """The bytes of the file that a path names, or those that a field of base64 holds."""
-    head, comma, rest = field.partition(",")
+    head, comma, _ = field.partition(",")
     if comma and head.startswith("data:image") and head.endswith(";base64"):
-        try:
-            return base64.b64decode(rest, validate=True)
-        except binascii.Error as why:
-            raise DataError(f"{shown(field)} holds no base64: {why}") from None
-    path = Path(field)
-    if not path.is_file():
-        raise DataError(f"there is no {what} {quoted(field)}; paths are relative to the working directory")
-    return path.read_bytes()
+        return of_base64(field, len(head) + 1)
+    return content_of(field, what)
 
 
 def field(content: bytes) -> str:
@@ -76,7 +67,7 @@ def frames_of(content: bytes) -> Iterator[np.ndarray]:
     if not content:
         raise DataError("the file is empty; write the picture again")
     # A GIF that is cut between two frames opens as a shorter one.
-    if content.startswith(b"GIF8") and not content.rstrip(b"\0\r\n ").endswith(GIF_END):
+    if content.startswith(b"GIF8") and not content.rstrip(b"\0\r\n ").endswith(b";"):
         raise DataError("the picture is damaged: the end of the GIF is missing; write it again")
     try:
         with warnings.catch_warnings():
@@ -292,3 +283,23 @@ class OnCanvas(Modality):
 
     def take(self, raw: Any) -> Any:
         return None if is_missing(raw) else raw
+
+
+class Still(OnCanvas):
+    """What one picture on a canvas is, whatever it was drawn from: a step for each of its columns."""
+
+    def decode(self, array: Array) -> np.ndarray:
+        """The pixels at the size that was read, (height, width, 3)."""
+        return self.canvas.seen(np.asarray(array))
+
+    def labels(self, array: Array) -> list[str]:
+        """The place of each column."""
+        return [str(place + 1) for place in range(len(array))]
+
+    def picture(self, array: Array) -> np.ndarray:
+        return self.decode(array)
+
+    @property
+    def spec(self) -> Pixels:
+        canvas = self.canvas
+        return Pixels(canvas.height * canvas.channels, unscaled=True, height=canvas.height)

@@ -361,7 +361,9 @@ class Audio(Modality):
         return "; ".join(said) or None
 
     def flaw(self, raw: Any) -> str | None:
-        samples, rate = self._recorded(raw) if not isinstance(raw, Mapping) else (np.ones(1), None)
+        if isinstance(raw, Mapping):
+            return None
+        samples, rate = self._recorded(raw)
         if rate is not None:
             self._check(samples, rate)
         if not samples.any():

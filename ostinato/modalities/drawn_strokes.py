@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities import _pen
-from ostinato.modalities._pictures import WIDEST, OnCanvas, pillow
-from ostinato.modalities.contract import Array, Features, Pixels
-from ostinato.modalities.strokes import looked_at
+from ostinato.modalities._pictures import WIDEST, Still, pillow
 from ostinato.registry import Count, Positive
 
 MARGIN = 2
@@ -23,7 +21,7 @@ USUAL = 0.95
 """The share of training drawings that fit at the one scale; taller ones are made smaller."""
 
 
-class DrawnStrokes(OnCanvas):
+class DrawnStrokes(_pen.OfPen, Still):
     """What a pen drew, as a picture: black lines on white, read column after column from left to right.
 
         step t = (x[:, t] - mean) / deviation          x from 0, ink, to 1, mean and deviation of all pixels
@@ -58,13 +56,7 @@ class DrawnStrokes(OnCanvas):
     """
 
     default_encoder = "cnn"
-    file_endings = _pen.FILE_ENDINGS
     another_reading = True
-    examples = (
-        [[0, 0, 0], [3, 4.5, 0], [-1, 2, 1], [5, -6, 0], [0, 3, 1]],
-        [[1, 1, 0], [2, 0, 1]],
-        [[2, -1, 0], [0, 0, 0], [0, 7, 0], [-3, 1, 1]],
-    )
 
     def __init__(
         self,
@@ -124,37 +116,9 @@ class DrawnStrokes(OnCanvas):
         grey = np.asarray(sheet.resize((width, height), image.Resampling.BOX), np.float32) / 255
         return grey[..., None].repeat(3, 2)
 
-    def decode(self, array: Array) -> np.ndarray:
-        """The pixels that were read, (height, width, 3)."""
-        return self.canvas.seen(np.asarray(array))
-
-    def labels(self, array: Array) -> list[str]:
-        """The place of each column."""
-        return [str(place + 1) for place in range(len(array))]
-
-    def picture(self, array: Array) -> np.ndarray:
-        return self.decode(array)
-
-    @property
-    def spec(self) -> Pixels:
-        return Pixels(self.canvas.height, unscaled=True, height=self.canvas.height)
-
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "tallest": self._tallest}
 
     def restore(self, facts: dict[str, Any]) -> None:
         self._tallest = facts["tallest"]
         super().restore({name: fact for name, fact in facts.items() if name != "tallest"})
-
-    def flaw(self, raw: Any) -> str | None:
-        return _pen.flaw(raw)
-
-    def features(self, cells: Sequence[Any]) -> Features:
-        """As those of `strokes`."""
-        return Features("numbers", [looked_at(raw) for raw in cells])
-
-    def parse(self, field: str) -> Any:
-        return _pen.parse(field)
-
-    def write(self, raw: Any) -> str:
-        return _pen.write(raw)

@@ -10,14 +10,14 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities import _pictures
-from ostinato.modalities._pictures import Canvas, OnCanvas
-from ostinato.modalities.contract import Array, Features, Pixels
+from ostinato.modalities._pictures import Canvas, Still
+from ostinato.modalities.contract import Features
 
 THUMB = 8
 """Pixels of each side of the small picture that a baseline reads."""
 
 
-class Image(OnCanvas):
+class Image(Still):
     """A picture, column after column from left to right: each step holds the pixels of one column from top to bottom.
 
         step t = (x[:, t, :] - mean) / deviation          x from 0 to 1, mean and deviation per channel
@@ -81,22 +81,6 @@ class Image(OnCanvas):
     def flaw(self, raw: Any) -> str | None:
         picture = self._read(raw)
         return None if (picture != picture[:1, :1]).any() else "has one color alone"
-
-    def decode(self, array: Array) -> np.ndarray:
-        """The pixels at the size that was read, (height, width, 3)."""
-        return self.canvas.seen(np.asarray(array))
-
-    def labels(self, array: Array) -> list[str]:
-        """The place of each column."""
-        return [str(place + 1) for place in range(len(array))]
-
-    def picture(self, array: Array) -> np.ndarray:
-        return self.decode(array)
-
-    @property
-    def spec(self) -> Pixels:
-        canvas = self.canvas
-        return Pixels(canvas.height * canvas.channels, unscaled=True, height=canvas.height)
 
     def features(self, cells: Sequence[Any]) -> Features:
         """A picture of 8 x 8 pixels; the mean where there is none."""

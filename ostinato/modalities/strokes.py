@@ -10,19 +10,16 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities import _pen
-from ostinato.modalities._fields import is_missing
 from ostinato.modalities._varied import factor
-from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
+from ostinato.modalities.contract import Array, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX
 from ostinato.registry import NonNegative, Positive, Rate
 
 CELL, COLUMNS = 100, 8
 """Width of a drawing in a picture of several, and how many lie beside each other."""
-LOOKED_AT = 8
-"""Points of a drawing that a baseline reads."""
 
 
-class Strokes(Modality):
+class Strokes(_pen.OfPen):
     """A drawing as a step per point of the pen.
 
         step = dx / scale, dy / scale, up, end
@@ -74,13 +71,7 @@ class Strokes(Modality):
     default_encoder = "recurrent"
     default_head = {"next": "mixture_density", "free": "decoded"}
     metrics = {"next": ("log_loss",), "free": ("log_loss",)}
-    file_endings = _pen.FILE_ENDINGS
     render_endings = (".svg",)
-    examples = (
-        [[0, 0, 0], [3, 4.5, 0], [-1, 2, 1], [5, -6, 0], [0, 3, 1]],
-        [[1, 1, 0], [2, 0, 1]],
-        [[2, -1, 0], [0, 0, 0], [0, 7, 0], [-3, 1, 1]],
-    )
 
     def __init__(
         self,
@@ -160,38 +151,12 @@ class Strokes(Modality):
     def restore(self, facts: dict[str, Any]) -> None:
         self._scale = facts["scale"]
 
-    def flaw(self, raw: Any) -> str | None:
-        return _pen.flaw(raw)
-
-    def features(self, cells: Sequence[Any]) -> Features:
-        """Eight points of each drawing, equally far apart along its line, in a square from 0 to 1."""
-        return Features("numbers", [looked_at(raw) for raw in cells])
-
-    def parse(self, field: str) -> Any:
-        return _pen.parse(field)
-
-    def take(self, raw: Any) -> Any:
-        return None if is_missing(raw) else raw
-
     def closing(self) -> str:
         return "]"
-
-    def write(self, raw: Any) -> str:
-        return _pen.write(raw)
 
     def render(self, raws: Sequence[Any], ending: str) -> bytes:
         """The drawings as one SVG, several side by side."""
         return svg([_pen.steps_of(raw) for raw in raws]).encode()
-
-
-def looked_at(raw: Any) -> np.ndarray:
-    """What a baseline reads of a raw drawing, 2 * LOOKED_AT numbers; None is a missing one."""
-    steps = np.zeros((0, 3)) if raw is None else _pen.steps_of(raw)
-    if not len(steps):
-        return np.zeros(2 * LOOKED_AT)
-    places = np.cumsum(steps[:, :2], 0)
-    places = (places - places.min(0)) / (_pen.extent(steps) or 1.0)
-    return _along(places, LOOKED_AT).ravel()
 
 
 def svg(drawings: Sequence[np.ndarray]) -> str:
@@ -218,17 +183,10 @@ def _path(stroke: np.ndarray) -> str:
     return "M" + " L".join(f"{x:.6g} {y:.6g}" for x, y in stroke.tolist()) + (" l0 0" if len(stroke) == 1 else "")
 
 
-def _along(points: np.ndarray, count: int) -> np.ndarray:
-    """So many points equally far apart along a line through these."""
-    passed = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
-    wanted = np.linspace(0, passed[-1], count)
-    return np.stack([np.interp(wanted, passed, axis) for axis in points.T], 1)
-
-
 def _respaced(steps: np.ndarray, spacing: float) -> np.ndarray:
     """The same strokes with points so far apart."""
     strokes = [
-        _along(stroke, max(2, 1 + round(np.hypot(*np.diff(stroke, axis=0).T).sum() / spacing)))
+        _pen.along(stroke, max(2, 1 + round(np.hypot(*np.diff(stroke, axis=0).T).sum() / spacing)))
         if len(stroke) > 1
         else stroke
         for stroke in _pen.strokes_of(steps)

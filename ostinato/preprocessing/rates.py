@@ -15,7 +15,6 @@ RATE = 0.003
 """Of AdamW with the schedule that is chosen, which ends near 0: Stanford sentiment (2,500 sentences, validation) had
 64.8 % after 2 of 5 epochs with it, 64.3 % after 2 of 10 at 0.001. Windows of series keep the optimizer's own."""
 
-
 RULES_RATE = 0.001
 """Of texts made by rules: bAbI task 6 (32 words, validation, beside counting) had 85.3 % after 11 epochs with it, and
 74.8 % at 0.003."""

@@ -23,6 +23,7 @@ from ostinato.modalities.contract import Labels, Modality, Tokenized
 from ostinato.model.continuation import Resuming, pieces_of
 from ostinato.model.ensemble import Ensemble, difference, refuse_unlike
 from ostinato.model.legal import Legal
+from ostinato.notes import Alike
 from ostinato.registry import Settings, build
 from ostinato.run.fusion import Adapt
 from ostinato.run.run import Place, Row, Run, row_number
@@ -383,14 +384,13 @@ def _name_the_longest(
 
 def _name_the_changed(run: Run, rows: Sequence[Row], place: Place, say: Callable[[str], None]) -> None:
     for name in run.inputs:
-        modality, remarks = run.modalities[f"inputs.{name}"], {}
+        modality, remarks = run.modalities[f"inputs.{name}"], Alike()
         for row, cells in enumerate(rows):
             raw = run.raw(cells, f"inputs.{name}")
-            if raw is not None and (remark := modality.remark(raw)) is not None:
-                remarks.setdefault(remark, []).append(row)
-        for remark, own in remarks.items():
-            more = f" ({len(own):,} rows like this)" if len(own) > 1 else ""
-            say(f"{place(own[0])}: inputs.{name}: {remark}{more}")
+            if raw is not None:
+                remarks.add(modality.remark(raw), row)
+        for line in remarks.lines(place, f": inputs.{name}: "):
+            say(line)
 
 
 def gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:
