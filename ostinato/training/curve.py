@@ -144,9 +144,9 @@ def line_of(event: Mapping[str, Any], epochs: int, metrics: Mapping[str, str]) -
 
 
 class EpochLines:
-    """Says the epochs of a run as they end: the first, one each `LINE_SECONDS`, at the end the best and the last.
+    """Says the epochs of a run in their order: the first, one each `LINE_SECONDS` and the best before it, the last.
 
-    The others are details, said when the next epoch ends.
+    The others are details. The first weights are epoch 0, where they were validated too.
 
     Args:
         say: receives the lines.
@@ -157,26 +157,27 @@ class EpochLines:
     def __init__(self, say: Callable[[str], None], epochs: int, metrics: Mapping[str, str]) -> None:
         self.say, self.epochs, self.metrics = say, epochs, metrics
         self.due = -math.inf
-        self.best: str | None = None
-        self.last: str | None = None
+        self.waiting: list[Mapping[str, Any]] = []
 
     def __enter__(self) -> EpochLines:
         return self
 
     def add(self, event: Mapping[str, Any]) -> None:
-        """Says what the loop reports, where it is an epoch or a part of one that was validated."""
-        if event["event"] not in ("part", "epoch"):
+        """Says what the loop reports, where it is an epoch or what was validated before or within one."""
+        if event["event"] not in EVENTS:
             return
-        if self.last is not None:
-            self.say(Detail(self.last))
-        line, now = line_of(event, self.epochs, self.metrics), time.monotonic()
-        self.last = None if (is_due := now >= self.due) else line
-        if is_due:
-            self.say(line)
+        self.waiting.append(event)
+        if (now := time.monotonic()) >= self.due:
+            self.say_waiting()
             self.due = now + LINE_SECONDS
-        if event.get("best"):
-            self.best = self.last
+
+    def say_waiting(self) -> None:
+        """Says the newest of the events that wait, and the best of them."""
+        best = max((place for place, event in enumerate(self.waiting) if event.get("best")), default=None)
+        for place, event in enumerate(self.waiting):
+            line = line_of(event, self.epochs, self.metrics)
+            self.say(line if place in (best, len(self.waiting) - 1) else Detail(line))
+        self.waiting.clear()
 
     def __exit__(self, *_: object) -> None:
-        for line in dict.fromkeys(filter(None, (self.best, self.last))):
-            self.say(line)
+        self.say_waiting()

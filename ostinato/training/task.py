@@ -126,7 +126,7 @@ class Place:
         epoch: epochs done.
         batch: batches of the next epoch trained on.
         learning_rate: of the last update.
-        first_value: of the first validation.
+        first_value: of the first validation, or what gains are a share of where that is nearly 0.
         patient_value: the best value when patience last began to count.
         stale: validations since then.
         validated: updates before the last validation.

@@ -99,12 +99,15 @@ def test_an_epoch_is_a_line_with_a_mark_at_the_best():
         (60, [5, 4, 3, 6, 7], [1, 3, 5]),
         (60, [5, 6, 7], [1, 3]),
         (60, [5], [1]),
+        (2.5, [5, 4, 3, 6, 7, 2, 8, 9], [1, 3, 4, 6, 7, 8]),
     ],
 )
-def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_and_all_are_details(
+def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_in_their_order_and_all_are_details(
     monkeypatch, apart, losses, shown
 ):
     monkeypatch.setattr(curves, "LINE_SECONDS", apart)
+    seconds = iter(range(100))
+    monkeypatch.setattr(curves.time, "monotonic", lambda: next(seconds))
     said, best = [], float("inf")
     with EpochLines(said.append, len(losses), {}) as lines:
         for epoch, loss in enumerate(losses, 1):
@@ -112,7 +115,16 @@ def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_and_all_are_d
             lines.add({"event": "epoch", "epoch": epoch, "valid.loss": loss, "best": loss < best})
             best = min(best, loss)
     plain = [line for line in said if not isinstance(line, Detail)]
-    assert [int(line.split()[1].partition("/")[0]) for line in plain] == shown
-    assert len(set(said)) == len(losses) and [line for line in said if isinstance(line, Detail)] == [
-        line for line in dict.fromkeys(said) if line not in plain[:1] + plain[-1:]
-    ] * (apart > 0)
+    assert [epoch_in(line) for line in plain] == shown
+    assert [epoch_in(line) for line in said] == list(range(1, len(losses) + 1))
+
+
+def epoch_in(line):
+    return int(line.split()[1].partition("/")[0])
+
+
+def test_first_weights_that_were_validated_have_a_line_and_its_mark():
+    said = []
+    with EpochLines(said.append, 20, {}) as lines:
+        lines.add({"event": "start", "epoch": 0, "valid.loss": 0.5, "best": True})
+    assert said == ["epoch  0/20  valid loss 0.5000  * best"]

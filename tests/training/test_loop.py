@@ -232,6 +232,15 @@ def test_a_gain_that_is_too_small_is_kept_but_ends_a_run(tmp_path):
     assert (outcome.ended, outcome.epochs, outcome.best_epoch, outcome.best["loss"]) == ("patience", 5, 5, 0.589)
 
 
+@pytest.mark.parametrize(("scale", "ended", "epochs"), [(1.0, "patience", 4), (100.0, "epochs", 6)])
+def test_what_a_loss_near_zero_gains_ends_a_run(tmp_path, scale, ended, epochs):
+    said = iter([1e-4 * scale, 9e-5 * scale, 7e-5 * scale, 5e-5 * scale, 2e-5 * scale, 1e-5 * scale])
+    _, outcome = trained(
+        tmp_path, validate=lambda _: {"loss": next(said), "next.right": 0.0}, epochs=6, patience=3, least_gain=0.002,
+    )  # fmt: skip
+    assert (outcome.ended, outcome.epochs, outcome.best_epoch) == (ended, epochs, epochs)
+
+
 SPOILT = {"gradient": torch.inf, "squares": 1e30}
 
 
