@@ -49,6 +49,8 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
         return Verdict(lines)
     if all(result is not None and result.perfect for result in results):
         return Verdict([*lines, "no row of these is left to improve: more of them, and harder ones, would tell more"])
+    if curve.solved():
+        return Verdict(lines)
     training = run.recipe.settings.training
     if curve.overfitted():
         return Verdict([*lines, _overfitting(curve)], _narrower(run.recipe.settings))
@@ -64,10 +66,11 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
     if curve.is_one_epoch():
         lines.append("one epoch shows neither over- nor underfitting: more of them would tell")
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
-    lines.append("the validation loss had settled: neither over- nor underfitting")
+    by_heart = curve.by_heart()
+    lines.append(_by_heart(curve) if by_heart else "the validation loss had settled: neither over- nor underfitting")
     if better:
         return Verdict(lines)
-    return Verdict(lines, _wider(run.recipe.settings))
+    return Verdict(lines, (_narrower if by_heart else _wider)(run.recipe.settings))
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,7 @@ def _beside(name: str, compared: Compared, higher: bool) -> str:
 
 
 def _overfitting(curve: Curve) -> str:
-    known = curve.validated()
-    losses = [event["valid.loss"] for event in known]
-    least, last = known[losses.index(min(losses))], known[-1]
+    least, last = curve.least_and_last()
     if "train.loss" not in least:
         return (
             f"overfitting from the first update on: until epoch {last['epoch']} the validation loss rose from"
@@ -142,6 +143,14 @@ def _overfitting(curve: Curve) -> str:
         f"overfitting after epoch {least['epoch']}: until epoch {last['epoch']} the validation loss rose from"
         f" {least['valid.loss']:.4f} to {last['valid.loss']:.4f}, the training loss fell from"
         f" {least['train.loss']:.4f} to {last['train.loss']:.4f}"
+    )
+
+
+def _by_heart(curve: Curve) -> str:
+    least, last = curve.least_and_last()
+    return (
+        f"the validation loss had settled after epoch {least['epoch']}, while the training loss fell from"
+        f" {least['train.loss']:.4f} to {last['train.loss']:.4f}: later epochs learnt the training rows by heart"
     )
 
 

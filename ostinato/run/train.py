@@ -460,8 +460,9 @@ def finish(session: Session, outcome: Outcome) -> Run:
     publish(folder, run)
     bundles.save_weights(folder, model_tensors(run.graph))
     curve = Curve.read(folder, run.recipe.settings.training)
-    how = "" if curve is None else f"; {curve.summary()}"
-    say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{how}")
+    if curve is None or not curve.solved():
+        how = "" if curve is None else f"; {curve.summary()}"
+        say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{how}")
     return run
 
 

@@ -18,6 +18,8 @@ EVENTS = "start", "part", "epoch"
 """What is measured in validation: the first weights, those within an epoch, and those at its end."""
 FELL, ROSE = 0.01, 0.05
 """A loss that changed by less than these shares has settled."""
+BY_HEART = 0.5
+"""Training rows are learnt by heart where their loss fell by so much of the best validation loss, and that no more."""
 END, STILL = 0.2, 0.1
 """The share of the updates that is looked at for a loss that still falls, and the share of its whole fall that makes it
 one: a density's loss has no natural zero, so that 1 % of its value may be most of what training gained."""
@@ -89,19 +91,35 @@ class Curve:
         """The epochs that were validated, with a loss that is finite."""
         return [event for event in self.epochs if event.get("valid.loss") is not None]
 
+    def solved(self) -> bool:
+        """Whether nothing was trained, since all weights were solved for."""
+        return self.epochs[-1].get("update") == 0
+
+    def least_and_last(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The validated epochs of the least loss and at the end."""
+        known = self.validated()
+        return min(known, key=_validation_loss), known[-1]
+
     def is_one_epoch(self) -> bool:
         """Whether training was validated once, which shows no course."""
         return len(self.validated()) == 1 and self.validated()[0]["epoch"] > 0
 
     def overfitted(self) -> bool:
         """Whether the validation loss rose after its least while the training loss fell."""
-        known = self.validated()
-        losses = [event["valid.loss"] for event in known]
-        if len(known) < 3:
+        if len(self.validated()) < 3:
             return False
-        least = losses.index(min(losses))
-        rose = losses[-1] > losses[least] + ROSE * abs(losses[least])
-        return rose and _training_loss(known[-1]) < _training_loss(known[least])
+        least, last = self.least_and_last()
+        rose = last["valid.loss"] > least["valid.loss"] + ROSE * abs(least["valid.loss"])
+        return rose and _training_loss(last) < _training_loss(least)
+
+    def by_heart(self) -> bool:
+        """Whether the training loss fell far after the least validation loss, which it is below."""
+        if len(self.validated()) < 3:
+            return False
+        least, last = self.least_and_last()
+        fell = _training_loss(least) - _training_loss(last)
+        enough = BY_HEART * abs(least["valid.loss"])
+        return math.isfinite(fell) and fell > enough and _training_loss(last) < last["valid.loss"]
 
     def unfinished(self) -> bool:
         """Whether the validation loss was still falling at the end."""
@@ -117,6 +135,11 @@ class Curve:
 
 def _when(epoch: float, after: str = "after ") -> str:
     return f"{after}epoch {epoch}" if epoch else "before the first update"
+
+
+def _validation_loss(event: Mapping[str, Any]) -> float:
+    loss: float = event["valid.loss"]
+    return loss
 
 
 def _training_loss(event: Mapping[str, Any]) -> float:

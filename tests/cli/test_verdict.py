@@ -9,7 +9,7 @@ import pytest
 
 from ostinato.evaluation.intervals import Compared, Measured
 from ostinato.evaluation.report import Report
-from ostinato.evaluation.verdict import _beside, _overfitting, _Result
+from ostinato.evaluation.verdict import _beside, _overfitting, _Result, verdict
 from ostinato.metrics.contract import Predictions
 from ostinato.recipe.read import from_arguments
 from ostinato.registry import component
@@ -72,6 +72,14 @@ def test_one_epoch_shows_no_course_and_gets_more_of_them(here, cli, table):
     command = following(said)
     assert "training.epochs=2" in command and "--resume" in command
     assert cli(*shlex.split(command)[1:]).code == 0
+
+
+def test_what_was_solved_for_has_no_course_of_training(here, cli, table):
+    table("chance", 60, by_chance)
+    said = cli("train", "chance.csv", *COLUMNS, "--set", "inputs.text.encoder=ngrams", "--run", "run")
+    assert said.code == 0 and "all weights were solved for" in said.err
+    assert not any(word in said.out + said.err for word in ("settled", "fitting", "trained 0", "first update"))
+    assert following(said).startswith("ostinato predict run ")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +152,27 @@ def test_first_weights_that_are_better_than_all_that_follow_are_called_so():
     assert curve.overfitted()
     says = "overfitting from the first update on: until epoch 2 the validation loss rose from -0.2426 to 0.0387"
     assert _overfitting(curve) == says
+
+
+def test_a_validation_loss_that_settled_while_rows_were_learnt_by_heart_gets_more_dropout():
+    events = [
+        {"event": "epoch", "epoch": epoch, "update": epoch, "train.loss": train, "valid.loss": valid, "best": epoch < 2}
+        for epoch, train, valid in ((1, 0.57, 0.348), (2, 0.36, 0.352), (3, 0.19, 0.355))
+    ]
+    recipe = from_arguments(
+        {"x": {"type": "text", "encoder": {"type": "recurrent", "dropout": 0.3}}}, {"y": "category"}
+    )
+    outputs = recipe.settings.outputs
+    run = SimpleNamespace(outputs=outputs, bundle=SimpleNamespace(members=[]), recipe=recipe)
+    compared = Compared(85.0, 83.0, -2, -6, 2, 0.5, False, None, "bootstrap")
+    report = Report("test", 50, {"y": {"accuracy": Measured(83.0, 76.0, 88.0, "wilson")}})
+    report.compared["y"] = {"n-gram logistic regression": compared}
+    said = verdict(run, report, Curve(events, "patience", 1, 1, False))
+    assert said.lines[-1] == (
+        "the validation loss had settled after epoch 1, while the training loss fell from 0.5700 to 0.1900: later"
+        " epochs learnt the training rows by heart"
+    )
+    assert said.sets == ["inputs.x.encoder.dropout=0.5"]
 
 
 def test_json_carries_the_same(here, cli, table):

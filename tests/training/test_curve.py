@@ -66,6 +66,24 @@ def test_over_and_underfitting_are_seen_in_the_losses(tmp_path, train, valid, ov
     assert (curve.overfitted(), curve.unfinished()) == (overfitted, unfinished)
 
 
+@pytest.mark.parametrize(
+    ("train", "valid", "is_so"),
+    [
+        ([0.57, 0.36, 0.28, 0.19], [0.348, 0.352, 0.361, 0.355], True),
+        ([0.57, 0.50, 0.45, 0.41], [0.348, 0.352, 0.361, 0.355], False),
+        ([0.57, 0.36, 0.28, 0.19], [0.6, 0.5, 0.4, 0.35], False),
+        ([9.0, 0.50, 0.45, 0.36], [0.348, 0.352, 0.361, 0.355], False),
+        ([0.57, 0.19], [0.348, 0.355], False),
+        ([0.1, -0.3, -0.8, -1.9], [-1.0, -0.99, -0.98, -0.99], True),
+    ],
+)
+def test_a_training_loss_that_falls_beside_a_validation_loss_that_settled_is_learnt_by_heart(
+    tmp_path, train, valid, is_so
+):
+    curve = curve_of(tmp_path, train, valid, epochs=4)
+    assert curve.by_heart() == is_so and not curve.overfitted()
+
+
 def test_a_short_last_epoch_does_not_hide_that_the_loss_fell(tmp_path):
     curve = curve_of(tmp_path, [4.4, 3.7], [3.925, 3.499], epochs=3)
     short = {"event": "epoch", "epoch": 3, "update": 22, "train.loss": 3.5, "valid.loss": 3.4846, "best": True}
