@@ -45,7 +45,7 @@ from ostinato.layers.transformer import sinusoids
 from ostinato.metrics.contract import Predictions
 from ostinato.recipe.read import load
 from ostinato.registry import Settings, build, make, settings_class
-from ostinato.run.predict import Encodings, batches_of, columns_of, encodings, prompt_of
+from ostinato.run.predict import Encodings, batches_of, columns_of, encodings, part_of, prompt_of
 from ostinato.run.run import Run, row_number
 from ostinato.training.repeatable import surroundings
 
@@ -114,7 +114,7 @@ def ours(run: Run, columns: Encodings, width: int, batch: int, patience: float |
     began = time.perf_counter()
     with torch.inference_mode():
         for rows in batches_of(columns_of(columns), batch):
-            prompt = prompt_of([run], "de", columns, rows, 0)
+            prompt = prompt_of([run], "de", part_of(columns, rows), 0)
             given = prompt.generator, prompt.state, torch.full_like(prompt.longest, LONGEST), prompt.seeds
             for row, hypotheses in zip(rows, searcher.search(*given, attention=False, first=prompt.first)):
                 answers[row] = hypotheses[0].symbols

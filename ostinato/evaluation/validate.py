@@ -12,6 +12,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.predictions import SCORED, metrics_of, predict_all
 from ostinato.heads.contract import Scored
 from ostinato.metrics.contract import Metric, Predictions
+from ostinato.model.reading import Reading
 from ostinato.preprocessing.prepare import Prepared
 from ostinato.recipe.metrics import known_of, main_metric
 from ostinato.registry import Settings, component, settings_class
@@ -37,8 +38,9 @@ def validate(run: Run, prepared: Prepared, device: str, *, search: Settings | No
     scored: dict[str, list[Scored]] = {output: [] for output in run.outputs}
     for numbers in examples.evaluation_batches(run.recipe.settings.training):
         batch = examples.batch(numbers).to(device)
+        reading = Reading(run.graph, batch.inputs)
         for output in run.outputs:
-            scored[output].append(run.graph.score(output, batch))
+            scored[output].append(reading.score(output, batch.targets[output], batch.given.get(output)))
     monitored = run.recipe.settings.training.monitor
     predicted: dict[str, dict[str, Metric]] = {}
     values: dict[str, float] = {}

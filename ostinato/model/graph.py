@@ -13,10 +13,9 @@ from torch.nn import functional
 
 from ostinato import alignments, registry
 from ostinato.cells.contract import Cell
-from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Encoder, Source
 from ostinato.errors import ConfigError, nearest, placed
-from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, Span
+from ostinato.heads.contract import Generator, Head, Loss, Sizes, Span
 from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.memory import within_memory
@@ -25,7 +24,6 @@ from ostinato.modalities.contract import Modality, Spec, Symbols
 from ostinato.model.batch import Batch
 from ostinato.model.columns import copied, encoder_owner, reads_of, traits_of
 from ostinato.model.continuation import Continuation
-from ostinato.model.continuation import score as score_in_parts
 from ostinato.registry import Settings, build, component
 from ostinato.steps import Layout, Steps
 
@@ -190,7 +188,7 @@ class Graph(nn.Module):
         """Fits on held-out examples what heads fit there."""
         for output in (output for output, scored in self.scored.items() if scored):
             self.heads[output].settle(
-                (_of_rows(self.read(output, batch.inputs), batch.given.get(output)), batch.targets[output])
+                (of_rows(self.read(output, batch.inputs), batch.given.get(output)), batch.targets[output])
                 for batch in held_out()
             )
 
@@ -238,9 +236,10 @@ class Graph(nn.Module):
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
-        return self._read(output, self.encode({name: inputs[name] for name in self.reads[output]}), inputs)
+        return self.wired(output, self.encode({name: inputs[name] for name in self.reads[output]}), inputs)
 
-    def _read(self, output: str, encoded: Mapping[str, Encoded], inputs: Mapping[str, Steps]) -> list[Encoded]:
+    def wired(self, output: str, encoded: Mapping[str, Encoded], inputs: Mapping[str, Steps]) -> list[Encoded]:
+        """What an output reads of inputs that are encoded; through its join if it has one."""
         own = self.continues.get(output)
         read = [
             self.heads[self._prepares[name]].as_others_read(encoded[name])
@@ -257,23 +256,13 @@ class Graph(nn.Module):
         joined, around = self._joined[output]
         return [self.joins[output].join([read[at] for at in joined]), *(read[at] for at in around)]
 
-    def parts_joined(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
+    def parts_joined(self, output: str, encoded: Mapping[str, Encoded]) -> list[Encoded]:
         """What the join of an output reads."""
-        encoded = self.encode({name: inputs[name] for name in self.reads[output]})
         return [encoded[self.reads[output][at]] for at in self._joined[output][0]]
 
-    def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
-        """What a generation starts from, and the first symbol of each example, or None for the generator's own.
-
-        Of the input that the output continues all but the last symbol is read; that one is the first.
-        """
-        of = self.continues.get(output)
-        if of is None:
-            return self.read(output, inputs), None
-        prompt = self.heads[output].prepare_input(self.as_read(of, inputs[of]))
-        last = prompt.layout.offsets[1:].to(prompt.values.device) - 1
-        others = self.encode({name: inputs[name] for name in self.reads[output] if name != of})
-        return [self.encoder(of).encode(prompt.without_last()), *others.values()], prompt.values[last]
+    def as_continued(self, output: str, steps: Steps) -> Steps:
+        """The input that an output continues, as its encoder reads it for this output."""
+        return self.heads[output].prepare_input(self.as_read(self.continues[output], steps))
 
     def losses(self, batch: Batch) -> dict[str, Loss]:
         """The loss of each output, then each penalty; an input is encoded once, whatever outputs read it and rows have
@@ -284,8 +273,8 @@ class Graph(nn.Module):
             encoded[name] = Encoded(None, None, None) if idle else encoder.encode(steps)._replace(source=source)
         losses, penalties = {}, {f"inputs.{name}": read.penalties for name, read in encoded.items() if read.penalties}
         for output, head in self.heads.items():
-            read = self._read(output, encoded, batch.inputs)
-            losses[output] = loss = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
+            read = self.wired(output, encoded, batch.inputs)
+            losses[output] = loss = head.loss(of_rows(read, batch.given.get(output)), batch.targets[output])
             if output in self.joins or loss.penalties:
                 own = read[0].penalties if output in self.joins else {}
                 by_target = {name: (total, count or loss.count) for name, (total, count) in own.items()}
@@ -307,7 +296,7 @@ class Graph(nn.Module):
         encoded[of] = self.encoder(of).encode(read, self._taken_up(of, read, carried, batch.pieces.before))
         losses, penalties = {}, {f"inputs.{name}": read.penalties for name, read in encoded.items() if read.penalties}
         for name, head in self.heads.items():
-            read = self._read(name, encoded, batch.inputs)
+            read = self.wired(name, encoded, batch.inputs)
             losses[name] = loss = head.piece_loss(read, batch.targets[name], batch.pieces.ends)
             penalties[name] = loss.penalties
         return losses | self._as_losses(penalties), tuple(part.detach() for part in encoded[of].state)
@@ -335,31 +324,6 @@ class Graph(nn.Module):
         rows = torch.where(starts, len(carried[0]), before).to(device)
         state = carried if not fresh else tuple(_stacked(old.to(new), new) for old, new in zip(carried, fresh))
         return tuple(part.index_select(0, rows) for part in state)
-
-    @torch.no_grad()
-    def score(self, output: str, batch: Batch) -> Scored:
-        """The log-probability of the batch's targets: a row for each that has one."""
-        head, rows, targets = self.heads[output], batch.given.get(output), batch.targets[output]
-        if output in self.joins and self.joins[output].draws_codes:
-            encoded, cost = self.joins[output].scored(self.parts_joined(output, batch.inputs))
-            scored = head.score(_of_rows([encoded], rows), targets)
-            cost = cost if rows is None else cost.index_select(0, rows)
-            return dataclasses.replace(scored, log_probability=scored.log_probability - cost)
-        if not (head.generates and output in self.continues):
-            return head.score(_of_rows(self.read(output, batch.inputs), rows), targets)
-        of = self.continues[output]
-        others = self.encode({name: batch.inputs[name] for name in self.reads[output] if name != of})
-        read = head.prepare_input(self.as_read(of, batch.inputs[of]))
-        read = read if rows is None else read.select(rows)
-        return score_in_parts(self.encoder(of), head, read, _of_rows([*others.values()], rows), targets)
-
-    @torch.no_grad()
-    def predict_distribution(
-        self, output: str, inputs: Mapping[str, Steps], targets: Steps | None = None
-    ) -> Distribution:
-        """The distribution of an output that needs no search; with `targets` each step of it depends on the true steps
-        before it."""
-        return self.heads[output].predict_distribution(self.read(output, inputs), targets)
 
     def parts(self) -> dict[str, int]:
         """Number of parameters of each encoder, join and head, by its place in the recipe; one that is shared counts at
@@ -477,7 +441,8 @@ def _stacked(old: Tensor, new: Tensor) -> Tensor:
     return torch.cat([old, new])
 
 
-def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
+def of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
+    """These rows of what was encoded; None: all."""
     return encoded if rows is None else [read.select(rows) for read in encoded]
 
 

@@ -19,7 +19,7 @@ from ostinato.heads.contract import Adapted, Generator
 from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.model.continuation import pieces_of
 from ostinato.registry import settings_class
-from ostinato.run.predict import Prompt, answers, encodings, prompt_of, shown
+from ostinato.run.predict import Prompt, answers, encodings, part_of, prompt_of, shown
 from ostinato.run.run import Row, Run
 from ostinato.run.stops import Stops
 from ostinato.searches.contract import Search
@@ -101,7 +101,7 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
 
 def _prompt(run: Run, row: Row, output: str, seed: int) -> Prompt:
     members = run.members
-    return prompt_of(members, output, encodings(members, [row], _the_prompt, output), [0], seed)
+    return prompt_of(members, output, part_of(encodings(members, [row], _the_prompt, output), [0]), seed)
 
 
 def _the_prompt(row: int) -> str:

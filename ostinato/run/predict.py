@@ -23,6 +23,7 @@ from ostinato.modalities.contract import Labels, Modality, Tokenized
 from ostinato.model.continuation import Resuming, pieces_of
 from ostinato.model.ensemble import Ensemble, difference, refuse_unlike
 from ostinato.model.legal import Legal
+from ostinato.model.reading import Reading
 from ostinato.notes import Alike
 from ostinato.registry import Settings, build
 from ostinato.run.fusion import Adapt
@@ -39,8 +40,8 @@ LONGEST_ANSWER = 4
 
 Encodings = Mapping[Run, Mapping[str, list[np.ndarray]]]
 """The encoded rows of each input, by the run that reads them."""
-Inputs = Mapping[Run, Mapping[str, Steps]]
-"""Some of them as a batch."""
+Readings = Mapping[Run, Reading]
+"""Some of them as a batch, each input encoded once."""
 
 
 @dataclass(frozen=True)
@@ -155,18 +156,16 @@ def answers(
     columns = encodings(members, rows, place)
     _name_the_longest(first, columns[first], place, say)
     _name_the_changed(first, rows, place, say)
-    batches = list(batches_of(columns_of(columns), batch_rows))
-    for output in first.outputs if outputs is None else outputs:
-        searched = first.graph.heads[output].generates
-        for numbers in batches:
+    outputs = list(first.outputs if outputs is None else outputs)
+    for numbers in batches_of(columns_of(columns), batch_rows) if outputs else ():
+        part = part_of(columns, numbers)
+        for output in outputs:
             with torch.inference_mode():
-                if searched:
+                if first.graph.heads[output].generates:
                     own = [rows[row] for row in numbers]
-                    answered = _searched(
-                        members, output, own, columns, numbers, searcher, seed, attention, times, adapt
-                    )
+                    answered = _searched(members, output, own, part, searcher, seed, attention, times, adapt)
                 else:
-                    best = predicted(distribution_of(members, output, _batch(output, columns, numbers)))
+                    best = predicted(distribution_of(members, output, part.readings))
                     answered = _predicted(first, output, best, n_best)
             for row, own in zip(numbers, answered):
                 every[row][output] = own
@@ -206,20 +205,34 @@ def columns_of(encoded: Encodings) -> dict[tuple[Run, str], list[np.ndarray]]:
     return {(member, name): column for member, own in encoded.items() for name, column in own.items()}
 
 
-def _batch(output: str, columns: Encodings, rows: Sequence[int]) -> dict[Run, dict[str, Steps]]:
-    """Some rows of what each member reads for an output."""
-    return {
-        member: {name: gathered(own[name], rows, member.device) for name in member.graph.reads[output]}
+class Part(NamedTuple):
+    """Some rows that are answered together.
+
+    Args:
+        columns: the encoded rows of each input, all of them.
+        rows: which of them.
+        readings: these as a batch, by the run that reads them.
+    """
+
+    columns: Encodings
+    rows: Sequence[int]
+    readings: Readings
+
+
+def part_of(columns: Encodings, rows: Sequence[int]) -> Part:
+    """These rows as a batch."""
+    readings = {
+        member: Reading(member.graph, {name: gathered(column, rows, member.device) for name, column in own.items()})
         for member, own in columns.items()
     }
+    return Part(columns, rows, readings)
 
 
 def _searched(
     runs: Sequence[Run],
     output: str,
     raw: Sequence[Row],
-    columns: Encodings,
-    rows: Sequence[int],
+    part: Part,
     searcher: Search,
     seed: int,
     attention: bool,
@@ -230,16 +243,16 @@ def _searched(
     run, modality = runs[0], runs[0].modalities[f"outputs.{output}"]
     modalities = [run.modality(row, f"outputs.{output}") for row in raw]
     stops = Stops(searcher.stop, modality, run.copies(output))
-    prompt = prompt_of(runs, output, columns, rows, seed)
+    columns, prompt = part.columns[run], prompt_of(runs, output, part, seed)
     generator = prompt.generator if adapt is None else adapt(modality, prompt.generator)
     generator = stops.over(generator, prompt.rests, modalities)
     listed = searcher.search(
         generator, prompt.state, prompt.longest, prompt.seeds, attention=attention, first=prompt.first
     )
     of = run.graph.continues.get(output) if modality.continues_whole else None
-    whole = None if of is None else columns[run][of]
+    whole = None if of is None else columns[of]
     every = []
-    for place, (row, hypotheses) in enumerate(zip(rows, listed)):
+    for place, (row, hypotheses) in enumerate(zip(part.rows, listed)):
         answers = []
         for best in hypotheses:
             symbols = [*whole[row].tolist(), *best.symbols] if whole is not None else best.symbols
@@ -248,7 +261,7 @@ def _searched(
             if best.attention is not None:
                 attended = run.graph.reads[output][run.graph.heads[output].attended[0]]
                 reader, encoder = run.modality(raw[place], f"inputs.{attended}"), run.graph.encoder(attended)
-                steps = columns[run][attended][row]
+                steps = columns[attended][row]
                 answer = replace(
                     answer,
                     attention=best.attention,
@@ -275,13 +288,22 @@ def _searched(
     return every
 
 
-def distribution_of(runs: Sequence[Run], output: str, inputs: Inputs, targets: Steps | None = None) -> Distribution:
+def distribution_of(
+    runs: Sequence[Run], output: str, readings: Readings, targets: Steps | None = None, rows: Tensor | None = None
+) -> Distribution:
     """The distribution of an output that needs no search, by one run or by several on average.
+
+    Args:
+        runs: that answer.
+        output: what is answered.
+        readings: what each of them reads.
+        targets: a step that depends on the steps before it then reads the true ones.
+        rows: of the batch that have them; None: all.
 
     Errors:
         ConfigError: their distributions have no average.
     """
-    by_run = {run: run.graph.predict_distribution(output, inputs[run], targets) for run in dict.fromkeys(runs)}
+    by_run = {run: readings[run].predict_distribution(output, targets, rows) for run in dict.fromkeys(runs)}
     own, *others = (by_run[run] for run in runs)
     try:
         return own.mean_of(others)
@@ -313,40 +335,40 @@ class Prompt(NamedTuple):
         return value[len(self.rests[row]) :] if self.rests[row] else value
 
 
-def prompt_of(runs: Sequence[Run], output: str, columns: Encodings, rows: Sequence[int], seed: int) -> Prompt:
+def prompt_of(runs: Sequence[Run], output: str, part: Part, seed: int) -> Prompt:
     """What a search starts from to answer each of these rows; several runs answer as an ensemble.
 
     Args:
         runs: one, or several of one vocabulary.
         output: what is generated.
-        columns: the encoded rows of each input.
-        rows: which of them.
+        part: the rows.
         seed: each row's own is made from it and from the row's content.
     """
-    run = runs[0]
-    inputs = _batch(output, columns, rows)
-    longest, rests = _longest(inputs[run], run.bundle.lengths[output]), [""] * len(rows)
+    run, rows = runs[0], part.rows
+    columns, read = part.columns[run], run.graph.reads[output]
+    steps = [part.readings[run].inputs[name] for name in read]
+    longest, rests, begun = _longest(steps, run.bundle.lengths[output]), [""] * len(rows), None
     of, modality = run.graph.continues.get(output), run.modalities[f"outputs.{output}"]
     if of is not None and isinstance(modality, Tokenized):
         pieces = pieces_of(modality)
-        heads, rests = zip(*(pieces.cut(columns[run][of][row]) for row in rows))
-        for own in inputs.values():
-            own[of] = gathered(heads, range(len(rows)), run.device)
-    generator, state, first = prompted(runs, output, inputs)
+        heads, rests = zip(*(pieces.cut(columns[of][row]) for row in rows))
+        begun = gathered(heads, range(len(rows)), run.device)
+    generator, state, first = prompted(runs, output, part.readings, begun)
     if any(rests):
         generator = Resuming(generator, pieces, rests)
     grammar = modality.grammar()
     if grammar is not None:
-        generator = Legal(generator, grammar, [[] if of is None else columns[run][of][row] for row in rows])
-    read = [columns[run][name] for name in run.graph.reads[output]]
-    seeds = torch.tensor([_row_seed(seed, [column[row] for column in read]) for row in rows])
+        generator = Legal(generator, grammar, [[] if of is None else columns[of][row] for row in rows])
+    seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
     return Prompt(generator, state, first, longest, seeds, list(rests))
 
 
-def prompted(runs: Sequence[Run], output: str, inputs: Inputs) -> tuple[Generator, Decoding, Tensor | None]:
-    """The generator, its state after the prompt, and the first step; see `Graph.prompted`."""
+def prompted(
+    runs: Sequence[Run], output: str, readings: Readings, prompt: Steps | None = None, rows: Tensor | None = None
+) -> tuple[Generator, Decoding, Tensor | None]:
+    """The generator, its state after the prompt, and the first step; see `Reading.prompted`."""
     counts = Counter(runs)
-    encoded, first = zip(*(run.graph.prompted(output, inputs[run]) for run in counts))
+    encoded, first = zip(*(readings[run].prompted(output, prompt, rows) for run in counts))
     generators = [run.graph.generator(output) for run in counts]
     if len(generators) == 1:
         return generators[0], generators[0].start(encoded[0]), first[0]
@@ -393,16 +415,18 @@ def _name_the_changed(run: Run, rows: Sequence[Row], place: Place, say: Callable
             say(line)
 
 
-def gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:
+def gathered(
+    column: Sequence[np.ndarray] | Mapping[int, np.ndarray], rows: Sequence[int], device: torch.device
+) -> Steps:
     """Some rows of one column as a batch."""
     picked = [column[row] for row in rows]
     return to_steps(np.concatenate(picked), np.array([len(one) for one in picked], dtype=np.int64)).to(device)
 
 
-def _longest(inputs: Mapping[str, Steps], trained: int) -> Tensor:
+def _longest(inputs: Sequence[Steps], trained: int) -> Tensor:
     """The most symbols of an answer: as many as the longest training target, or twice the input with room to spare, but
     see above."""
-    source = torch.stack([steps.layout.lengths for steps in inputs.values()]).amax(0)
+    source = torch.stack([steps.layout.lengths for steps in inputs]).amax(0)
     return (2 * source + 20).clamp(min=trained, max=LONGEST_ANSWER * trained + 20)
 
 

@@ -7,22 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ostinato import alignments
 from ostinato.errors import DataError
 from ostinato.heads.contract import Scored, scored
-from ostinato.model.batch import Batch
 from ostinato.model.columns import traits_of
 from ostinato.model.ensemble import refuse_unlike
 from ostinato.model.ensemble import score as score_generated
 from ostinato.run.predict import (
-    Inputs,
+    Readings,
     batches_of,
     columns_of,
     distribution_of,
     encodings,
     gathered,
     members_of,
+    part_of,
     prompted,
 )
 from ostinato.run.run import Place, Row, Run, row_number
@@ -30,18 +31,18 @@ from ostinato.steps import Layout, Steps
 
 ENSEMBLE_ROWS = 8
 """Rows of targets that several runs score at once."""
-TARGET = (None, "")
-"""Stands beside the inputs of runs."""
+NOTHING = np.zeros(0)
+"""The steps of an output that a row lacks."""
 
 
 def _demand_one_each(
-    run: Run, output: str, columns: Mapping[tuple[Run | None, str], list[np.ndarray]], place: Place
+    run: Run, output: str, inputs: Sequence[np.ndarray], targets: Mapping[int, np.ndarray], place: Place
 ) -> None:
     read = run.graph.reads[output][0]
     by_words = traits_of(run.inputs[read]).by_words
     unit = "word" if by_words else "step"
-    for row, (steps, labels) in enumerate(zip(columns[run, read], columns[TARGET])):
-        number = int(steps[:, -1].sum()) if by_words else len(steps)
+    for row, labels in targets.items():
+        number = int(inputs[row][:, -1].sum()) if by_words else len(inputs[row])
         if number != len(labels):
             alignment = alignments.of(run.outputs[output])
             noun = alignment.target
@@ -90,49 +91,84 @@ def scores(
     refuse_unlike([member.member() for member in dict.fromkeys(members)])
     run = members[0]
     outputs = list(run.outputs if outputs is None else outputs)
-    inputs = columns_of(encodings(members, rows, place)) if outputs else {}
-    found = {}
-    for output in outputs:
-        given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
-        targets = run.encoded(
-            [rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at])
-        )
-        columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
-        if alignments.of(run.outputs[output]).per_step:
-            _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
-        # Each run of an ensemble gives the scores of all symbols at every step.
-        at_once = batch_rows if len(set(members)) == 1 else min(batch_rows, ENSEMBLE_ROWS)
-        batches = list(batches_of(columns, at_once))
-        back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
-        parts: list[Scored] = []
-        for rows_now in batches:
-            steps = {name: gathered(column, rows_now, run.device) for name, column in columns.items()}
-            target = steps.pop(TARGET)
+    if not outputs:
+        return {}
+    inputs = encodings(members, rows, place)
+    given = {
+        output: [row for row, cells in enumerate(rows) if run.raw(cells, f"outputs.{output}") is not None]
+        for output in outputs
+    }
+    targets = {output: _targets(run, output, rows, given[output], inputs[run], place) for output in outputs}
+    some = [row for row in range(len(rows)) if any(row in own for own in targets.values())]
+    beside = {(None, output): [own.get(row, NOTHING) for row in some] for output, own in targets.items()}
+    columns = {key: [column[row] for row in some] for key, column in columns_of(inputs).items()} | beside
+    # Each run of an ensemble gives the scores of all symbols at every step.
+    at_once = batch_rows if len(set(members)) == 1 else min(batch_rows, ENSEMBLE_ROWS)
+    order: dict[str, list[int]] = {output: [] for output in outputs}
+    parts: dict[str, list[Scored]] = {output: [] for output in outputs}
+    for places in batches_of(columns, at_once):
+        numbers = [some[at] for at in places]
+        readings = part_of(inputs, numbers).readings
+        for output, own in targets.items():
+            present = [at for at, row in enumerate(numbers) if row in own]
+            if not present:
+                continue
+            having = [numbers[at] for at in present]
+            chosen = None if len(present) == len(numbers) else torch.tensor(present, device=run.device)
+            target = gathered(own, having, run.device)
             with torch.inference_mode():
-                read = {member: {name: steps[member, name] for name in member.inputs} for member in members}
-                parts.append(_scored(members, output, read, target))
-        fields = ("log_probability", "num_targets", "num_right")
-        nothing = torch.zeros(0)
-        whole = Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
-        by_step = None
-        if all(one.by_step is not None for one in parts):
-            steps = [each.cpu().numpy() for one in parts for each in one.by_step.split()]
-            by_step = [steps[at] for at in back.tolist()]
-        found[output] = Given(given, whole, by_step)
-    return found
+                parts[output].append(_scored(members, output, readings, target, chosen))
+            order[output] += having
+    return {output: Given(given[output], *_in_order(parts[output], order[output])) for output in outputs}
 
 
-def _scored(runs: Sequence[Run], output: str, inputs: Inputs, targets: Steps) -> Scored:
-    graph = runs[0].graph
-    if not graph.heads[output].generates:
-        return scored(distribution_of(runs, output, inputs, targets), targets)
-    if len(inputs) == 1:
-        return graph.score(output, Batch(inputs[runs[0]], {output: targets}))
-    of = graph.continues.get(output)
-    read = targets if of is None else inputs[runs[0]][of]
+def _targets(
+    run: Run,
+    output: str,
+    rows: Sequence[Row],
+    given: Sequence[int],
+    inputs: Mapping[str, list[np.ndarray]],
+    place: Place,
+) -> dict[int, np.ndarray]:
+    """The encoded targets of the rows that have an output, by row."""
+
+    def where(at: int) -> str:
+        return place(given[at])
+
+    targets = dict(zip(given, run.encoded([rows[row] for row in given], f"outputs.{output}", where)))
+    if alignments.of(run.outputs[output]).per_step:
+        _demand_one_each(run, output, inputs[run.graph.reads[output][0]], targets, place)
+    return targets
+
+
+def _in_order(parts: Sequence[Scored], rows: Sequence[int]) -> tuple[Scored, list[np.ndarray] | None]:
+    """The scores of all batches, and those of each step where all have them, in the order of the rows.
+
+    Args:
+        parts: of the batches.
+        rows: the row of each score.
+    """
+    back = torch.argsort(torch.tensor(rows, dtype=torch.int64))
+    fields = ("log_probability", "num_targets", "num_right")
+    nothing = torch.zeros(0)
+    whole = Scored(*(torch.cat([nothing, *(getattr(part, name).cpu() for part in parts)])[back] for name in fields))
+    if any(part.by_step is None for part in parts):
+        return whole, None
+    steps = [each.cpu().numpy() for part in parts for each in part.by_step.split()]
+    return whole, [steps[at] for at in back.tolist()]
+
+
+def _scored(runs: Sequence[Run], output: str, readings: Readings, targets: Steps, rows: Tensor | None) -> Scored:
+    own = readings[runs[0]]
+    if not own.graph.heads[output].generates:
+        return scored(distribution_of(runs, output, readings, targets, rows), targets)
+    if len(readings) == 1:
+        return own.score(output, targets, rows)
+    of, read, nothing = own.graph.continues.get(output), targets, None
     if of is not None:
+        read = own.inputs[of]
         # Nothing is read before the beginning, which `extend` reads.
         nothing = Steps(read.values[:0], Layout.equal(len(read.layout), 0, read.layout.device))
-        inputs = {run: {**own, of: nothing} for run, own in inputs.items()}
-    generator, state, _ = prompted(runs, output, inputs)
+        read = read if rows is None else read.select(rows)
+    generator, state, _ = prompted(runs, output, readings, nothing, rows)
     return score_generated(generator, state, read.prepended(generator.begin), targets.appended(generator.end).values)

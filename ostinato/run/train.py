@@ -24,7 +24,7 @@ from ostinato.files import PARTIAL, explained, sweep, write
 from ostinato.kernels.half import products
 from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
-from ostinato.model.graph import Graph
+from ostinato.model.graph import Graph, of_rows
 from ostinato.notes import Detail
 from ostinato.preprocessing.checks import demands
 from ostinato.preprocessing.duration import Pace, smaller, within
@@ -471,8 +471,7 @@ def _read_by(run: Run, output: str, examples: Examples) -> Iterator[tuple[list[E
     some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // CALIBRATED_ROWS)))
     for numbers in some.evaluation_batches(run.recipe.settings.training):
         batch = some.batch(numbers).to(run.device)
-        rows, read = batch.given.get(output), run.graph.read(output, batch.inputs)
-        yield read if rows is None else [part.select(rows) for part in read], batch.targets[output]
+        yield of_rows(run.graph.read(output, batch.inputs), batch.given.get(output)), batch.targets[output]
 
 
 def claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:

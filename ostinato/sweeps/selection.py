@@ -18,6 +18,7 @@ from ostinato.evaluation.predictions import metrics_of
 from ostinato.evaluation.validate import SHOWN_ROWS
 from ostinato.heads.contract import predicted, scored
 from ostinato.metrics.contract import Predictions
+from ostinato.model.reading import Reading
 from ostinato.recipe.metrics import main_metric
 from ostinato.recipe.rules import monitorable
 from ostinato.run.run import Run
@@ -86,11 +87,10 @@ class Voting:
         known: dict[str, list[Distribution]] = {output: [] for output in self.at_once}
         for numbers in np.array_split(np.arange(len(valid)), -(-len(valid) // ROWS)):
             batch = valid.batch(numbers).to(run.device)
+            reading = Reading(run.graph, batch.inputs)
             for output, distributions in known.items():
-                rows, read = batch.given.get(output), run.graph.read(output, batch.inputs)
-                read = read if rows is None else [part.select(rows) for part in read]
-                targets = batch.targets[output]
-                distributions.append(run.graph.heads[output].predict_distribution(read, targets))
+                rows, targets = batch.given.get(output), batch.targets[output]
+                distributions.append(reading.predict_distribution(output, targets, rows))
                 if first:
                     self.targets[output].append(targets)
                     present = numbers if rows is None else numbers[rows.cpu().numpy()]

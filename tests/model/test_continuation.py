@@ -18,6 +18,7 @@ from ostinato.model import continuation
 from ostinato.model.batch import Batch
 from ostinato.model.continuation import Continuation, Pieces, Resuming, pieces_of
 from ostinato.model.graph import Graph
+from ostinato.model.reading import Reading
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import read as recipe_read
 from ostinato.registry import make
@@ -56,6 +57,10 @@ def drawn(seed=0, lengths=LENGTHS):
     return Steps(torch.randint(3, 8, (sum(lengths),), generator=random), Layout(list(lengths)))
 
 
+def scored_of(model, inputs, targets, rows=None):
+    return Reading(model, inputs).score("on", targets, rows)
+
+
 def by_hand(model, symbols):
     """log p(symbols, end) from the encoder and head, one prefix at a time."""
     head, total = model.heads["on"], 0.0
@@ -75,7 +80,7 @@ ADAPTIVE = {"softmax": "adaptive", "cutoffs": [3, 6]}
 @torch.no_grad()
 def test_a_score_is_the_sum_over_prefixes(head):
     model, text = graph(head), drawn()
-    scored = model.score("on", Batch({"text": text}, {"on": text}))
+    scored = scored_of(model, {"text": text}, text)
     expected = [by_hand(model, one) for one in text.split()]
     torch.testing.assert_close(scored.log_probability, torch.tensor(expected), rtol=1e-5, atol=1e-5)
     assert scored.num_targets.tolist() == [one + 1 for one in LENGTHS]
@@ -101,9 +106,9 @@ def test_a_score_in_parts_is_that_of_whole_sequences(encoder, part, monkeypatch)
     ]
     for batch in batches:
         monkeypatch.setattr(continuation, "PART", 100)
-        whole = model.score("on", batch)
+        whole = scored_of(model, batch.inputs, batch.targets["on"], batch.given.get("on"))
         monkeypatch.setattr(continuation, "PART", part)
-        found = model.score("on", batch)
+        found = scored_of(model, batch.inputs, batch.targets["on"], batch.given.get("on"))
         torch.testing.assert_close(found.log_probability, whole.log_probability, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(found.by_step.values, whole.by_step.values, rtol=1e-5, atol=1e-5)
         assert torch.equal(found.num_right, whole.num_right) and torch.equal(found.num_targets, whole.num_targets)
@@ -157,7 +162,7 @@ def test_scoring_a_long_row_never_reads_more_than_a_part_at_once(monkeypatch):
         "encode",
         lambda steps, state=None: (read.append(steps.layout.longest), encode(steps, state))[1],
     )
-    model.score("on", Batch({"text": text}, {"on": text}))
+    scored_of(model, {"text": text}, text)
     assert max(read) == 50 and sum(read) == 1001
 
 
@@ -174,7 +179,7 @@ def test_tied_weights_are_the_embeddings():
 def test_what_is_said_step_by_step_is_what_is_scored(head):
     model, text = graph(head), drawn()
     generator = model.generator("on")
-    encoded, first = model.prompted("on", {"text": drawn(lengths=(0, 0, 0, 0))})
+    encoded, first = Reading(model, {"text": drawn(lengths=(0, 0, 0, 0))}).prompted("on")
     assert first.tolist() == [generator.begin] * 4
     totals = torch.zeros(4)
     for row, symbols in enumerate(text.split()):
@@ -183,7 +188,7 @@ def test_what_is_said_step_by_step_is_what_is_scored(head):
             logits, state = generator.step(said, state)
             totals[row] += logits.log_probabilities[0, symbol]
             said = torch.tensor([symbol])
-    scored = model.score("on", Batch({"text": text}, {"on": text}))
+    scored = scored_of(model, {"text": text}, text)
     torch.testing.assert_close(totals, scored.log_probability, rtol=1e-5, atol=1e-5)
 
 
@@ -192,7 +197,7 @@ def test_what_is_said_step_by_step_is_what_is_scored(head):
 def test_a_prompt_at_once_is_the_prompt_step_by_step(head):
     model, text = graph(head), drawn()
     generator = model.generator("on")
-    encoded, first = model.prompted("on", {"text": text})
+    encoded, first = Reading(model, {"text": text}).prompted("on")
     logits, _ = generator.step(first, generator.start(encoded))
     for row, symbols in enumerate(text.split()):
         begun = torch.cat([torch.tensor([generator.begin]), symbols])

@@ -8,6 +8,7 @@ from ostinato.joins.add import Add
 from ostinato.modalities.contract import Symbols
 from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
+from ostinato.model.reading import Reading
 from ostinato.recipe.read import from_arguments
 from ostinato.steps import Layout, Steps
 from tests.heads.making import nested
@@ -141,7 +142,8 @@ def test_parts_count_every_parameter_once():
 def test_score_is_minus_the_loss():
     model = graph({"a": source()}, {"c": target()}).eval()
     rows = batch("a", "c")
-    torch.testing.assert_close(model.score("c", rows).log_probability.sum(), -model.losses(rows)["c"].total.detach())
+    scored = Reading(model, rows.inputs).score("c", rows.targets["c"])
+    torch.testing.assert_close(scored.log_probability.sum(), -model.losses(rows)["c"].total.detach())
 
 
 def test_what_a_part_adds_to_the_loss_is_a_penalty_beside_it(monkeypatch):

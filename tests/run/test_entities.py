@@ -10,6 +10,7 @@ import torch
 
 import ostinato
 from ostinato import api
+from ostinato.model.reading import Reading
 from ostinato.raw.words import Words, split_like
 from ostinato.run.answer_files import write_predictions
 from ostinato.run.predict import gathered
@@ -69,7 +70,7 @@ def test_the_scores_of_a_chain_are_its_marginals_by_brute_force(run):
     with torch.inference_mode():
         rows = {name: run.encoded([{"words": words}], f"inputs.{name}", str) for name in run.inputs}
         inputs = {name: gathered(column, [0], run.device) for name, column in rows.items()}
-        distribution = run.graph.predict_distribution("tags", inputs)
+        distribution = Reading(run.graph, inputs).predict_distribution("tags")
         size, best = run.modalities["outputs.tags"].spec.size, distribution.mode().tolist()
         logs = {
             labels: float(distribution.log_prob(torch.tensor(labels)).sum())
