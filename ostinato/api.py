@@ -21,6 +21,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import errors as error_analysis
 from ostinato.evaluation import evaluate as evaluation
 from ostinato.evaluation import look as looking
+from ostinato.evaluation import single_score as single_scores
 from ostinato.evaluation.compare import compare as compare_runs
 from ostinato.evaluation.costs import costs
 from ostinato.evaluation.doubts import doubts
@@ -360,6 +361,22 @@ def evaluate(
 
             say(f"pictures: {', '.join(map(str, write(loaded[0], confusions(report))))}")
     return report
+
+
+def single_score(
+    run: OneRun, *, data: Any = None, output: str | None = None, say: Callable[[str], None] = _silent
+) -> float:
+    """How good a run is in one number of which more is better (`evaluation.single_score`).
+
+    Args:
+        run: that is measured.
+        data: rows with its columns; by default its own test split, or valid where there is none.
+        output: that is scored; None: all.
+        say: receives notes.
+    """
+    (loaded,) = loaded_runs(run, "auto", say)
+    examples = row_sources.of_split(loaded, row_sources.default_split(loaded, None, data), data, ())
+    return single_scores.single_score(loaded, examples, output)
 
 
 def errors(

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from ostinato.errors import BundleError, ConfigError, closest
 from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.read import check, from_arguments, restore
+from ostinato.recipe import parameters
+from ostinato.recipe.read import Recipe, check, from_arguments, restore
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run.predict import labels_of
@@ -31,6 +32,9 @@ from ostinato.run.run import Run, described
 from ostinato.training.progress import LOG, Progress
 from ostinato.training.task import Interrupted
 from ostinato.training.task import Progress as Event
+
+PARAMETERS = ("inputs", "outputs", "data", "search", "training", "from_")
+"""The arguments of a model."""
 
 
 def _printed(piece: str) -> None:
@@ -66,8 +70,8 @@ class Model:
         from_: Any = None,
         **refused: Any,
     ):
-        refused = refused if from_ is None else {**refused, "from": from_}
-        self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training, refused=refused)
+        self._parameters = dict(zip(PARAMETERS, (inputs, outputs, data, search, training, from_)))
+        self.recipe = _recipe_of(self._parameters, refused)
         self.run: Run | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Model], tuple[Any, ...]]:
@@ -81,6 +85,35 @@ class Model:
             return f"<Model {self.run.described()}>"
         settings = self.recipe.settings
         return f"<Model {described(settings.inputs, settings.outputs)}; not trained>"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments that the model was made with, by name; of a loaded model its recipe's settings.
+
+        Args:
+            deep: whether the settings within them come too, `training.epochs` as `training__epochs`.
+        """
+        return parameters.within(self._parameters) if deep else dict(self._parameters)
+
+    def set_params(self, **values: Any) -> Model:
+        """Changes arguments of the model, or settings within them: `set_params(training__epochs=5)`. What was trained
+        stays as it is until `fit`.
+
+        Args:
+            values: by the names that `get_params` gives.
+
+        Errors:
+            ConfigError: there is no such argument, or the recipe with it is refused.
+        """
+        changed = parameters.changed(self._parameters, values, self.recipe.settings)
+        self.recipe = _recipe_of(changed, {})
+        self._parameters = changed
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn (1.6 or later) asks of an estimator."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
     def _repr_html_(self) -> str:
         """For notebooks: what it is, its learning curve, and what was measured on its own data."""
@@ -190,18 +223,7 @@ class Model:
                 )
             row_sources.refuse_columns(source, f"data.{split}")
         if valid is not None and row_sources.are_labels(valid):
-            name, output = next(iter(self.recipe.settings.outputs.items()))
-            column = recipe_columns.column_of(f"outputs.{name}", output)
-            first = next(iter(self.recipe.settings.inputs))
-            joined = (
-                f"frame.assign(**{{'{column}': y}})"
-                if library_class(train) == ("pandas", "DataFrame")
-                else f"[{{'{first}': x, '{column}': y}} for x, y in zip(X, Y)]"
-            )
-            raise ConfigError(
-                "fit: the second argument is validation rows, and these are labels; put them into the table of the "
-                f"first, as its column '{column}': fit({joined})"
-            )
+            self._refuse_labels("fit: the second argument is validation rows, and these are labels", train)
         if train is None and getattr(named, own["train"]) is None:
             raise ConfigError(f"fit: there are no rows to train on; give fit(train) a path, {row_sources.IN_MEMORY}")
         if valid is not None and named.split is not None:
@@ -210,6 +232,19 @@ class Model:
                 " leave one of them out"
             )
         return sources
+
+    def _refuse_labels(self, why: str, rows: Any) -> NoReturn:
+        """Says where labels belong that come beside their rows."""
+        name, output = next(iter(self.recipe.settings.outputs.items()))
+        column = recipe_columns.column_of(f"outputs.{name}", output)
+        first = next(iter(self.recipe.settings.inputs))
+        joined = (
+            f"frame.assign(**{{'{column}': y}})"
+            if library_class(rows) == ("pandas", "DataFrame")
+            else f"[{{'{first}': x, '{column}': y}} for x, y in zip(X, Y)]"
+        )
+        verb = why.partition(":")[0]
+        raise ConfigError(f"{why}; put them into the table of the first, as its column '{column}': {verb}({joined})")
 
     def _fitted(self) -> Run:
         if self.run is None:
@@ -319,16 +354,39 @@ class Model:
         Errors:
             ConfigError: neither is there.
         """
+        return api.evaluate(self._measurable("evaluate", data), data=data, say=LOG.info)
+
+    def score(self, data: Any = None, y: Any = None, *, output: str | None = None) -> float:
+        """One number of which more is better, for `cross_val_score(model, frame)` and its kin: of a label, or a set of
+        labels, for each row the share of rows that are all right (accuracy, from 0 to 1); of a number R2; else the main
+        metric of `evaluate`, a percentage from 0 to 1, and one of which less is better, such as perplexity, with a
+        minus. Of several outputs the mean, where all are scored alike.
+
+        Args:
+            data: as `evaluate` takes it, its columns of outputs among them.
+            y: None; it is refused, since the truth is a column of the data.
+            output: the one that is scored.
+
+        Errors:
+            ConfigError: there is no one number for several outputs, or no metric says what is better.
+        """
+        run = self._measurable("score", data)
+        if y is not None:
+            self._refuse_labels("score: labels are given beside the rows, and are read from a column of these", data)
+        return api.single_score(run, data=data, output=output, say=LOG.info)
+
+    def _measurable(self, verb: str, data: Any) -> Run:
+        """The run, where there is something to measure it on."""
         run = self._fitted()
         # A forecast's data are split by time: the training rows decide where its test begins.
         sources = ("train", "file") if forecasts(run.recipe.settings) else SOURCES
         if data is None and all(getattr(run.recipe.settings.data, source) is None for source in sources):
             raise ConfigError(
-                "evaluate: the model's data name no file; name one there, or give evaluate(data) a path,"
+                f"{verb}: the model's data name no file; name one there, or give {verb}(data) a path,"
                 f" {row_sources.IN_MEMORY}"
             )
         row_sources.refuse_columns(data, "data")
-        return api.evaluate(run, data=data, say=LOG.info)
+        return run
 
     def errors(self, data: Any = None, *, output: Path | str | None = None) -> ErrorReport:
         """The held-out rows by their loss, with likely label errors, as `ostinato errors` shows them.
@@ -404,14 +462,25 @@ def _on_device(folder: str, device: str) -> Model:
 
 
 def _of_recipe(plain: dict[str, Any], origin: str) -> Model:
+    return _made(restore(plain, origin), None)
+
+
+def _made(recipe: Recipe, run: Run | None) -> Model:
+    """A model whose arguments are what its recipe holds."""
     model = object.__new__(Model)
-    model.recipe, model.run = restore(plain, origin), None
+    model.recipe, model.run = recipe, run
+    model._parameters = {name: recipe.given.get(name.removesuffix("_")) for name in PARAMETERS}
     return model
+
+
+def _recipe_of(given: Mapping[str, Any], refused: Mapping[str, Any]) -> Recipe:
+    """The recipe of a model's arguments, and of other words that it refuses."""
+    own = {name: given[name] for name in ("inputs", "outputs", "data", "search", "training")}
+    refused = refused if given["from_"] is None else {**refused, "from": given["from_"]}
+    return from_arguments(**own, refused=refused)
 
 
 def load(folder: Path | str, *, device: str = "auto") -> Model:
     """A trained model from its run folder."""
     (run,) = api.loaded_runs(folder, device, LOG.warning)
-    model = object.__new__(Model)
-    model.recipe, model.run = run.recipe, run
-    return model
+    return _made(run.recipe, run)

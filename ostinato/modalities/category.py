@@ -48,6 +48,7 @@ class Category(Modality):
     default_encoder = "feed_forward"
     is_sequence = False
     default_head = {"summary": "classifier"}
+    single_score = "accuracy"
     metrics = {
         "summary": (
             "accuracy",

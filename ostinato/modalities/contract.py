@@ -219,6 +219,8 @@ class Modality(ABC):
     metrics: ClassVar[dict[str, tuple[str | dict[str, Any], ...]]]
     """Alignment -> an output's metrics by default, each a name, or a mapping with its `type` and options; those that
     its head gives nothing for are left out."""
+    single_score: ClassVar[str | None] = None
+    """The metric that alone scores such an output where scikit-learn's habit has one; None: its main metric."""
 
     over_time: ClassVar[Literal["channels", "dates", "constant"]] = "constant"
     """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value

@@ -43,6 +43,7 @@ class Number(Modality):
     is_sequence = False
     numeric = True
     default_head = {"summary": "regressor"}
+    single_score = "r2"
     metrics = {"summary": ("mae", "rmse")}
 
     def __init__(

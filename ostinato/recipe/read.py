@@ -145,7 +145,7 @@ def from_arguments(
     has, for their own message."""
     parts = {"inputs": inputs, "outputs": outputs, "data": data, "search": search, "training": training}
     try:
-        plain = {name: _plain(value) for name, value in parts.items() if value is not None} | dict(refused or {})
+        plain = {name: plain_of(value) for name, value in parts.items() if value is not None} | dict(refused or {})
     except RecursionError:
         raise ConfigError("arguments: one of them holds itself, or is nested too deeply; write it out") from None
     plain, notes = migrate(plain)
@@ -229,7 +229,8 @@ def restore(plain: dict[str, Any], origin: str) -> Recipe:
     return Recipe(check(plain, origin), plain, Path.cwd(), origin, notes=notes)
 
 
-def _plain(value: Any) -> Any:
+def plain_of(value: Any) -> Any:
+    """An argument as a recipe holds it: settings as the mapping that says the same."""
     if isinstance(value, Settings):
         return (
             {"type": value.type, **value.plain(full=False)}
@@ -237,8 +238,8 @@ def _plain(value: Any) -> Any:
             else value.plain(full=False)
         )
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: plain_of(item) for key, item in value.items()}
+    return [plain_of(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _copied(plain: Any) -> Any:

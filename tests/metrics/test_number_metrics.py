@@ -12,7 +12,7 @@ from ostinato.evaluation.intervals import measure
 from ostinato.metrics.contract import Order, Predictions
 from ostinato.registry import make
 
-ALL = ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
+ALL = ("mae", "mse", "rmse", "r2", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
 
 
 def value(name: str, judged: Predictions, **options: object) -> float:
@@ -26,6 +26,17 @@ def test_errors_by_hand():
     assert value("mae", judged) == pytest.approx(0.5)
     assert value("rmse", judged) == pytest.approx(math.sqrt(0.375))
     assert value("mse", judged) == pytest.approx(0.375)
+    # and r2_score of the same numbers is 0.948...
+    assert value("r2", judged) == pytest.approx(0.9486081370449679)
+
+
+def test_r2_of_numbers_without_spread_is_one_or_zero():
+    assert value("r2", Predictions([2.0, 2.0], [2.0, 2.0])) == 1
+    assert value("r2", Predictions([2.0, 2.1], [2.0, 2.0])) == 0
+    assert value("r2", Predictions([0.0, 4.0], [1.0, 3.0])) == pytest.approx(0)
+    assert value("r2", Predictions([1.0, 9.0, 3.0], [1.0, math.nan, 3.0])) == 1
+    with pytest.raises(DataError, match=r"r2: these examples hold no true value"):
+        value("r2", Predictions([1.0], [math.nan]))
 
 
 def test_the_interval_of_smape_ends_where_smape_does():
