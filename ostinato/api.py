@@ -36,7 +36,7 @@ from ostinato.notes import Detail
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import infer
 from ostinato.recipe.read import Recipe
-from ostinato.registry import build, component
+from ostinato.registry import Settings, build, component
 from ostinato.run import average as run_average
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
@@ -53,7 +53,7 @@ from ostinato.run.entities import with_entities
 from ostinato.run.fusion import fused_with
 from ostinato.run.predict import Answer, answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
-from ostinato.run.run import Run
+from ostinato.run.run import Row, Run
 from ostinato.run.search import search_of
 from ostinato.sweeps import effort as efforts
 from ostinato.sweeps import sweep as sweeping
@@ -700,19 +700,30 @@ def predict(
         )
     drawn, done = False, 0
     for chunk in chunks(asked.rows):
-        answered = answers(
-            loaded,
-            chunk,
-            search=search,
-            seed=seed,
-            n_best=n_best or 1,
-            attention=attention is not None,
-            times=times,
-            adapt=adapt,
-            place=partial(_place_after, asked.place, done),
-            say=say,
+        place, more = partial(_place_after, asked.place, done), attention is not None or adapt is not None
+        long = {
+            number
+            for number, row in enumerate(chunk)
+            if run_follow.reads_along(loaded, row, search, place(number), whole=more)
+        }
+        rest = [number for number in range(len(chunk)) if number not in long]
+        held = iter(
+            answers(
+                loaded,
+                [chunk[number] for number in rest],
+                search=search,
+                seed=seed,
+                n_best=n_best or 1,
+                attention=attention is not None,
+                times=times,
+                adapt=adapt,
+                place=partial(_place_of, place, rest),
+                say=say,
+            )
         )
-        for row, dated in zip(chunk, asked.dated(answered, done)):
+        for number, row in enumerate(chunk):
+            own = _read_along(loaded[0], row, search, place(number), times, say) if number in long else next(held)
+            (dated,) = asked.dated([own], done + number)
             by_output = with_entities(loaded[0], row, dated)
             inputs = {place.partition(".")[2] or place: value for place, value in row.items() if place not in again}
             whole = next(asked.table) if cells and asked.table is not None else {}
@@ -726,6 +737,20 @@ def predict(
         done += len(chunk)
     if attention is not None and not drawn:
         say(f"attention: {attention} is not drawn, since every input is empty")
+
+
+def _read_along(
+    run: Run, row: Row, search: Settings, place: str, times: bool, say: Callable[[str], None]
+) -> dict[str, list[Answer]]:
+    """The answer to a row that is answered while it is read."""
+    if (note := run_follow.note_on(search, place)) is not None:
+        say(note)
+    return {next(iter(run.outputs)): [run_follow.followed(run, partial(run_follow.parts_of, run, row), times=times)]}
+
+
+def _place_of(place: Callable[[int], str], rows: Sequence[int], row: int) -> str:
+    """Where one of these rows is."""
+    return place(rows[row])
 
 
 def _place_after(place: Callable[[int], str], done: int, row: int) -> str:
@@ -742,15 +767,22 @@ def stream(
     sets: Iterable[str] = (),
     seed: int = 0,
     device: str = "auto",
+    say: Callable[[str], None] = _silent,
 ) -> str:
-    """The answer to one text, handed over piece by piece while it is generated; returns the whole.
+    """The answer to one text, handed over piece by piece while it is generated, or of a long recording while it is
+    read; returns the whole.
 
     Errors:
         ConfigError: the run reads several inputs, or its search follows several answers at once.
     """
     (loaded,) = loaded_runs(run, device)
     (row,) = row_sources.asked(loaded, [text], None).rows
-    search = build(search_of(loaded, sets, stop=stop), "searches")
+    settings = search_of(loaded, sets, stop=stop)
+    if run_follow.reads_along([loaded], row, settings, "text 1"):
+        if (note := run_follow.note_on(settings, "text 1")) is not None:
+            say(note)
+        return _spelled(run_follow.followed(loaded, partial(run_follow.parts_of, loaded, row), on_piece))
+    search = build(settings, "searches")
     return run_complete.streamed(loaded, row, search, seed=seed, hear=on_piece)
 
 
@@ -768,7 +800,12 @@ def listen(run: OneRun, read: Callable[[], bytes], on_piece: Callable[[str], Non
         ConfigError: the run answers after its whole input alone: why.
     """
     (loaded,) = loaded_runs(run, device)
-    return run_follow.followed(loaded, read, on_piece)
+    return _spelled(run_follow.followed(loaded, partial(run_follow.parts_arriving, loaded, read), on_piece))
+
+
+def _spelled(answer: Answer) -> str:
+    """The text that was handed over."""
+    return answer.value if isinstance(answer.value, str) else answer.text
 
 
 def drawing_page(

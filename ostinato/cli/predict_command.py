@@ -114,8 +114,9 @@ def predict(
     FILE. Run folders before the first TEXT join the RUN as an ensemble. A generated text keeps its line breaks; several
     outputs are separated by tabs, and tabs and line breaks within an answer are then escaped. In a TEXT that the answer
     continues, \\n and \\t are a line break and a tab. Where RUN reads recordings, TEXT is the path of one, or - for raw
-    sound on standard input: one channel of whole numbers of 16 bits at the run's rate, answered while it arrives if
-    the encoder is causal and the head ctc. With --json each line is one JSON object. Notes go to standard error.
+    sound on standard input: one channel of whole numbers of 16 bits at the run's rate. If the encoder is causal and
+    the head ctc, it is answered while it arrives, and a long recording while it is read. With --json each line is one
+    JSON object. Notes go to standard error.
     """
     from ostinato import api
     from ostinato.cli.reports import lines_of
@@ -153,16 +154,19 @@ def predict(
         if not own and (os.path.isfile(texts[0]) or is_table(texts[0])):
             (source,), texts = texts, ()
     rows = None
+    changed = stops or sets or temperature is not None or top_p is not None
+    whole = changed or n_best or attention or times or language_model or output or as_json or len(runs) > 1
     if texts == ("-",) and follow.arriving(runs[0]):
         read, obstacle = partial(sys.stdin.buffer.read1, AT_ONCE), follow.obstacle(runs[0])
-        whole = n_best or attention or times or language_model or stops or sets or output or as_json or len(runs) > 1
-        if obstacle is None and not whole and temperature is None and top_p is None:
+        if obstacle is None and not whole:
             api.listen(runs[0], read, partial(click.echo, nl=False))
             click.echo()
             return
         if obstacle is not None:
             note(f"note: the answer comes after the whole recording: {obstacle}")
         rows, texts, stream = [follow.arrived(runs[0], read)], (), False
+    elif len(texts) == 1 and not whole:
+        stream = stream or follow.long_text(runs[0], texts[0])
     as_picture = output is not None and pictured(runs[0], output)
     if output is not None and n_best and not as_picture:
         raise click.UsageError("--output writes the best answer of each row; leave out --n-best")
@@ -174,7 +178,8 @@ def predict(
     sets = tuple(sampling(runs[0], sets, temperature, top_p))
     if stream:
         pieces = partial(click.echo, nl=False)
-        api.stream(runs[0], prompts[0], _escaped(pieces) if escape else pieces, stop=stop, sets=sets, seed=seed or 0)
+        hear = _escaped(pieces) if escape else pieces
+        api.stream(runs[0], prompts[0], hear, stop=stop, sets=sets, seed=seed or 0, say=note)
         click.echo()
         return
     predictions = api.predict(

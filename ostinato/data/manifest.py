@@ -32,7 +32,8 @@ class Manifest(Source):
         .csv, .tsv   numbers: a step a line, a channel a column; a first line without a number names the channels
         .json        a list
         .npy         an array (steps,) or (steps, channels)
-        others       bytes, where a modality lists the ending in its `file_endings`
+        others       bytes, where a modality lists the ending in its `file_endings`; the path, where what reads such
+                     files may find one too long to be held (`Modality.by_path`)
 
     Paths are relative to the manifest and stay in its folder. A file is read when its row is, and again in each pass.
 
@@ -161,6 +162,13 @@ def endings() -> tuple[str, ...]:
     return tuple(sorted({ending for member in members for ending in member.file_endings}))
 
 
+@functools.cache
+def _readers(ending: str) -> list[Any]:
+    """The modalities that read files of this ending."""
+    members = (registry.component("modalities", name) for name in registry.names("modalities"))
+    return [member for member in members if ending in member.file_endings]
+
+
 def rows_of_file(name: str) -> str | None:
     """What divides the rows of a file of text that some modality reads, as `data.rows` has it; None: lines do."""
     kind = Path(name.lower().removesuffix(".gz")).suffix
@@ -181,7 +189,7 @@ def _content(path: Path, title: str, text_ending: str, encoding: str | None) -> 
     if kind == ARRAY:
         return _array(path, title)
     if kind not in UNPACKED:
-        return path.read_bytes()
+        return path if all(member.by_path(path) for member in _readers(kind)) else path.read_bytes()
     blocks = text_blocks(path, title, size=BLOCK_BYTES, encoding=encoding) if path.stat().st_size else ()
     text = "\n".join(line for lines, _ in blocks for line in lines)
     if kind == TEXT:

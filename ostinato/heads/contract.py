@@ -342,11 +342,15 @@ class BestPath(NamedTuple):
         symbols: what the labels say: no blank, and of equal ones side by side the first.
         score: the sum of their log-probabilities.
         last: the label of the last step, with which a part that follows may go on.
+        spans: of each symbol the first step of its label, and the one after the last.
+        continued: steps at the beginning that have the label of the last symbol of the part before.
     """
 
     symbols: list[int]
     score: float
     last: int
+    spans: list[tuple[int, int]]
+    continued: int = 0
 
 
 class Ended(ABC):

@@ -158,8 +158,18 @@ class CTC(Head, Generator):
             own = slice(0, int(lengths[example]))
             path = labels[example, own].tolist()
             previous = [self.end if before is None else before, *path]
-            symbols = [label for label, other in zip(path, previous) if label not in (other, self.end)]
-            every.append(BestPath(symbols, float(scores[example, own].sum()), previous[-1]))
+            symbols, spans, continued = [], [], 0
+            for step, (label, other) in enumerate(zip(path, previous)):
+                if label == self.end:
+                    continue
+                if label != other:
+                    symbols.append(label)
+                    spans.append((step, step + 1))
+                elif spans:
+                    spans[-1] = (spans[-1][0], step + 1)
+                else:
+                    continued = step + 1
+            every.append(BestPath(symbols, float(scores[example, own].sum()), previous[-1], spans, continued))
         return every
 
     def _after(self, symbols: Tensor, before: dict[str, Tensor], logs: Tensor, examples: Tensor) -> dict[str, Tensor]:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
-import wave
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, shown
+from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import file_content, is_missing
 from ostinato.modalities._griffin_lim import fft_size, frames_of, griffin_lim, powers
+from ostinato.modalities._recording import HIGHEST_RATE, LOWEST_RATE, Recording, as_samples, wav
 from ostinato.modalities._varied import NOISE_SPREAD, at_speed, before_warp, between, factor
 from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.modalities.series import Series
 from ostinato.raw.numbers import as_array
 from ostinato.registry import Count, NonNegative, Positive, Rate
 
-LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
-"""Samples per second of what is a recording of sound."""
-LONGEST = 2 * 3600
-"""Seconds of a recording: its samples are held in memory."""
 FLOOR = 1e-10
 """Added to the power of a band, so that silence has a logarithm."""
 LOUDEST = 30.0
@@ -36,16 +31,6 @@ BETWEEN = 0.25
 """Seconds of silence between two recordings of one file."""
 ENCODED = "data:audio;base64,"
 """What a field begins with that holds the bytes of a file, and not its path."""
-
-
-def wav(samples: np.ndarray, rate: int = 8_000) -> bytes:
-    """A file of samples (T,) or (T, channels) from -1 to 1, as whole numbers of 16 bits."""
-    whole = (np.clip(samples, -1, 1 - 2.0**-15) * 2**15).round().astype("<i2")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setparams((1 if whole.ndim == 1 else whole.shape[1], 2, rate, 0, "NONE", ""))
-        sound.writeframes(whole.tobytes())
-    return file.getvalue()
 
 
 class Audio(Modality):
@@ -66,7 +51,9 @@ class Audio(Modality):
     command line), or in Python the samples at `rate`, (T,) or (T, channels), from -1 to 1 or as whole numbers of 16
     bits. Wav files of whole numbers are read everywhere; flac, ogg, mp3 and wav files of other forms need soundfile:
     `pip install 'ostinato[audio]'`. On standard input (`ostinato predict RUN -`) it is raw samples at `rate`: one
-    channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive. What an output generates
+    channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive. Files of more than 10
+    minutes are read in blocks wherever they are needed, and what is causal answers while they are read; others, and
+    training, hold all frames, of at most 2 hours. What an output generates
     is frames, {"log_mel": [...]}, which are a raw value too; `predict --output FILE.wav` makes sound of them.
 
     In training a recording may sound otherwise in each epoch (augmentation), as a function of (seed, epoch, row); a
@@ -227,7 +214,8 @@ class Audio(Modality):
         for cell in column:
             raw = self.parse(cell) if isinstance(cell, str) else cell
             if raw is not None and not isinstance(raw, Mapping) and self._channels is None:
-                self._recorded_at, self._channels = self._read(raw)[1], _form(self._loaded(raw))[0]
+                recording = self._recording(raw)
+                self._recorded_at, self._channels = recording.rate, recording.channels
                 self.rate = self.rate or self._recorded_at
             yield None if raw is None else self.frames(raw)
 
@@ -238,7 +226,38 @@ class Audio(Modality):
         """(T, C) the frames of a recording, not scaled."""
         if isinstance(raw, str):
             raw = self.parse(raw)
-        return self._given(raw) if isinstance(raw, Mapping) else self._frames_of(self._resampled(raw))
+        if isinstance(raw, Mapping):
+            return self._given(raw)
+        recording = self._recording(raw)
+        if recording.excess is not None:
+            raise DataError(recording.excess)
+        parts = list(self._framed(self._samples(recording)))
+        if len(parts) < 2:
+            return parts[0] if parts else np.zeros((0, self._width(self._steps()[0])))
+        return np.concatenate(parts)
+
+    def needs_whole(self) -> str | None:
+        by_row = "audio: scale: row needs the whole recording; set scale: dataset and train again"
+        return by_row if self._by_row else None
+
+    def parts(self, raw: Any) -> Iterator[np.ndarray]:
+        if isinstance(raw, Mapping):
+            yield self.encode(raw)
+        else:
+            yield from self._parts(self._samples(self._recording(raw)))
+
+    def is_long(self, raw: Any) -> bool:
+        return not isinstance(raw, Mapping) and self._recording(raw).is_long
+
+    def excess(self, raw: Any) -> str | None:
+        return None if isinstance(raw, Mapping) else self._recording(raw).excess
+
+    @staticmethod
+    def by_path(path: Path) -> bool:
+        try:
+            return Recording.of(path).is_long
+        except DataError:  # named where it is read, with its place
+            return False
 
     def _given(self, raw: Mapping[str, Any]) -> np.ndarray:
         """Frames that are a raw value themselves."""
@@ -254,33 +273,43 @@ class Audio(Modality):
             raise DataError(f"{self.features_of}: each frame is {width} numbers, all of them finite; mend the frames")
         return frames
 
-    def _resampled(self, raw: Any) -> np.ndarray:
-        """The samples (T,) of a recording at the rate of the frames."""
-        samples, rate = self._read(raw)
+    def _samples(self, recording: Recording) -> Iterator[np.ndarray]:
+        """Those of a recording at the rate of the frames, (n,) block after block."""
         assert self.rate is not None, "the rate is fitted"
-        if rate != self.rate:
-            from scipy.signal import resample_poly
-
-            common = math.gcd(rate, self.rate)
-            samples = resample_poly(samples, self.rate // common, rate // common)
-        return samples
+        return recording.mono(self.rate)
 
     def arriving(self, read: Callable[[], bytes]) -> Iterator[np.ndarray]:
-        if self._by_row:
-            raise ConfigError("audio: scale: row needs the whole recording; set scale: dataset and train again")
-        hop, window = self._steps()
-        samples, rest, begun = np.zeros(0), b"", False
+        return self._parts(self._arriving(read))
+
+    def _arriving(self, read: Callable[[], bytes]) -> Iterator[np.ndarray]:
+        """Bytes as samples (n,)."""
+        rest = b""
         while content := read():
             content = rest + content
             even = len(content) // 2 * 2
-            samples, rest = np.concatenate([samples, self.arrived(content[:even]) / 2.0**15]), content[even:]
+            rest = content[even:]
+            yield self.arrived(content[:even]) / 2.0**15
+
+    def _parts(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The encoded steps of samples (n,), block after block."""
+        if (why := self.needs_whole()) is not None:
+            raise ConfigError(why)
+        return map(self._frames.encode, self._framed(blocks))
+
+    def _framed(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The frames of samples (n,), block after block: of each block those that it completes."""
+        hop, window = self._steps()
+        samples, begun = np.zeros(0), False
+        for block in blocks:
+            samples = np.concatenate([samples, block])
             frames = max(0, (len(samples) - window) // hop + 1)
             if frames:
                 begun = True
-                yield self._frames.encode(self._frames_of(samples[: (frames - 1) * hop + window]))
+                yield self._frames_of(samples[: (frames - 1) * hop + window])
                 samples = samples[frames * hop :]
-        if len(samples) and not (begun and window > hop):
-            yield self._frames.encode(self._frames_of(samples))
+        # A last hop of a waveform is filled up, and so is a recording that is shorter than a window.
+        if len(samples) and (self.features_of == "waveform" or not begun):
+            yield self._frames_of(samples)
 
     def arrived(self, content: bytes) -> np.ndarray:
         return np.frombuffer(content[: len(content) // 2 * 2], "<i2")
@@ -335,10 +364,18 @@ class Audio(Modality):
             )
         return weights.astype(np.float32)
 
-    def _recorded(self, raw: Any) -> tuple[np.ndarray, int | None]:
-        """The samples (T,) or (T, channels) of a recording as they are, and how many are a second."""
-        raw = self._loaded(raw)
-        return _decoded(raw) if isinstance(raw, bytes) else (_array(raw), self.rate)
+    def _recording(self, raw: Any) -> Recording:
+        """A recording by its path, its bytes or its samples.
+
+        Errors:
+            DataError: nobody knows its rate.
+        """
+        recording = Recording.of(self._loaded(raw))
+        if recording.rate is not None:
+            return recording
+        if self.rate is None:
+            raise DataError("samples alone tell no rate; set `rate` for this input, or give files")
+        return recording._replace(rate=self.rate)
 
     def _loaded(self, raw: Any) -> Any:
         """What a path names."""
@@ -348,8 +385,8 @@ class Audio(Modality):
         raw = self._loaded(raw)
         if isinstance(raw, Mapping) or self._channels is None:
             return None
-        channels, rate = _form(raw)
-        said = []
+        recording, said = Recording.of(raw), []
+        channels, rate = recording.channels, recording.rate
         if channels == 1 != self._channels:
             said.append(f"one channel; the {self._channels} of the training recordings were mixed into one")
         elif channels != self._channels:
@@ -363,33 +400,15 @@ class Audio(Modality):
     def flaw(self, raw: Any) -> str | None:
         if isinstance(raw, Mapping):
             return None
-        samples, rate = self._recorded(raw)
-        if rate is not None:
-            self._check(samples, rate)
-        if not samples.any():
+        recording, loud, clipped, count = Recording.of(self._loaded(raw)), False, 0, 0
+        if recording.excess is not None:
+            raise DataError(recording.excess)
+        for block in recording.blocks():
+            sizes = np.abs(block)
+            loud, clipped, count = loud or bool(sizes.any()), clipped + int((sizes >= FULL).sum()), count + sizes.size
+        if not loud:
             return "has no sound"
-        clipped = float((np.abs(samples) >= FULL).mean())
-        return "is clipped, louder than a file holds" if clipped > CLIPPED else None
-
-    def _read(self, raw: Any) -> tuple[np.ndarray, int]:
-        """The samples (T,) of a recording, and how many are a second."""
-        samples, rate = self._recorded(raw)
-        if rate is None:
-            raise DataError("samples alone tell no rate; set `rate` for this input, or give files")
-        self._check(samples, rate)
-        return (samples.mean(1) if samples.ndim == 2 else samples), rate
-
-    @staticmethod
-    def _check(samples: np.ndarray, rate: int) -> None:
-        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-            raise DataError(
-                f"{rate:,} samples a second are none of a recording of sound; write the file with its rate, from"
-                f" {LOWEST_RATE:,} to {HIGHEST_RATE:,}"
-            )
-        _check_length(len(samples), rate)
-        if not np.isfinite(samples).all():
-            place = int(np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(1))[0])
-            raise DataError(f"sample {place + 1} is no finite number; mend the recording")
+        return "is clipped, louder than a file holds" if clipped > CLIPPED * count else None
 
     def decode(self, array: Array) -> dict[str, Any]:
         """The frames, no longer scaled; with `scale: row` still scaled."""
@@ -411,7 +430,7 @@ class Audio(Modality):
         """The samples (T,) of a raw value, at the rate of the frames; of frames of a spectrum those that have nearly
         its bands."""
         if not isinstance(raw, Mapping):
-            return self._resampled(raw)
+            return np.concatenate([np.zeros(0), *self._samples(self._recording(raw))])
         frames, (hop, window) = self._given(raw), self._steps()
         if self.features_of == "waveform" or not len(frames):
             return frames.ravel()
@@ -449,6 +468,8 @@ class Audio(Modality):
                 return json.loads(field)
             except (json.JSONDecodeError, RecursionError) as why:
                 raise DataError(f'frames are JSON, such as {{"log_mel": [[...]]}}: {why}') from None
+        if not field.startswith(ENCODED) and (path := Path(field)).is_file() and self.by_path(path):
+            return path
         return file_content(field, ENCODED, "recording")
 
     def take(self, raw: Any) -> Any:
@@ -460,7 +481,7 @@ class Audio(Modality):
         if isinstance(raw, Mapping):
             return json.dumps({name: np.round(frames, 6).tolist() for name, frames in raw.items()})
         if not isinstance(raw, bytes):
-            raw = wav(_array(raw), self.rate or 16_000)
+            raw = wav(as_samples(raw), self.rate or 16_000)
         return ENCODED + base64.b64encode(raw).decode()
 
 
@@ -470,81 +491,3 @@ def _mel(hertz: np.ndarray) -> np.ndarray:
 
 def _hertz(mel: np.ndarray) -> np.ndarray:
     return 700 * (10 ** (mel / 2595) - 1)
-
-
-def _array(raw: Any) -> np.ndarray:
-    """Samples from Python, whole numbers as fractions of their greatest."""
-    try:
-        samples = np.asarray(raw)
-    except ValueError as why:
-        raise DataError(f"samples have another number of channels from one to the next: {why}") from None
-    if samples.dtype.kind not in "fiu" or samples.ndim not in (1, 2):
-        raise DataError(f"a recording is a file or real numbers (T,) or (T, channels), not {shown(raw)}")
-    if samples.ndim == 2 and samples.shape[1] > len(samples) > 0:
-        raise DataError(f"samples of shape {samples.shape} have more channels than samples; give (T, channels)")
-    return samples / 2.0**15 if samples.dtype.kind in "iu" else samples.astype(np.float64)
-
-
-def _form(recording: Any) -> tuple[int, int | None]:
-    """The channels and the rate of a file, which can be decoded, as its header tells; of samples as they are."""
-    if not isinstance(recording, bytes):
-        samples = _array(recording)
-        return (1 if samples.ndim == 1 else samples.shape[1]), None
-    try:
-        with wave.open(io.BytesIO(recording)) as sound:
-            return sound.getnchannels(), sound.getframerate()
-    except (wave.Error, EOFError):
-        import soundfile
-
-        known = soundfile.info(io.BytesIO(recording))
-        return known.channels, known.samplerate
-
-
-def _check_length(count: int, rate: int) -> None:
-    if count > LONGEST * max(rate, LOWEST_RATE):
-        raise DataError(
-            f"{count / rate / 3600:.1f} hours are too long for one example; cut the recording into parts of at most"
-            f" {LONGEST // 3600} hours"
-        )
-
-
-def _decoded(content: bytes) -> tuple[np.ndarray, int]:
-    """Samples and rate of a file: wav of whole numbers by the standard library, others by soundfile."""
-    if not content:
-        raise DataError("the file is empty; write the recording again")
-    try:
-        with wave.open(io.BytesIO(content)) as sound:
-            channels, width, rate, count, *_ = sound.getparams()
-            _check_length(count, rate)
-            data = sound.readframes(count)
-    except (wave.Error, EOFError):
-        return _by_soundfile(content)
-    if len(data) != count * channels * width:
-        raise DataError(
-            f"the recording is cut short: {len(data) // (channels * width):,} of {count:,} samples are there; write it"
-            " again"
-        )
-    if width == 1:  # alone without a sign
-        samples = np.frombuffer(data, np.uint8).astype(np.float64) / 2**7 - 1
-    else:
-        padded = np.zeros((count * channels, 4), np.uint8)
-        padded[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
-        samples = padded.view("<i4")[:, 0] / 2.0**31
-    return samples.reshape(-1, channels), rate
-
-
-def _by_soundfile(content: bytes) -> tuple[np.ndarray, int]:
-    try:
-        import soundfile
-    except ImportError:
-        raise DataError(
-            "this is no wav file of whole numbers; for flac, ogg, mp3 and other wav files soundfile is needed: pip"
-            " install 'ostinato[audio]'"
-        ) from None
-    try:
-        return soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
-    except soundfile.LibsndfileError as why:
-        reason = why.error_string.rstrip(".")
-        raise DataError(
-            f"this is no whole recording ({reason}); wav, flac, ogg and mp3 are read: write it again as one of these"
-        ) from None

@@ -5,6 +5,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -283,6 +284,32 @@ class Modality(ABC):
     def arrived(self, content: bytes) -> Any:
         """The raw value of all these bytes."""
         raise NotImplementedError(f"{type(self).__name__} does not arrive in parts")
+
+    @staticmethod
+    def by_path(path: Path) -> bool:
+        """Whether the raw value of a file is its path, since its content may be too long to be held in memory."""
+        return False
+
+    def is_long(self, raw: Any) -> bool:
+        """Whether a raw value is so long that what can answer while it is read does so: by its `parts`."""
+        return False
+
+    def excess(self, raw: Any) -> str | None:
+        """Why a raw value is too long for `encode`, and what to do; None: it is not."""
+        return None
+
+    def needs_whole(self) -> str | None:
+        """Why there are no `parts` and nothing is `arriving`: a setting, and what to do; None: there are."""
+        return None
+
+    def parts(self, raw: Any) -> Iterator[np.ndarray]:
+        """The encoded steps of a raw value, part after part, in memory that does not grow with its length. Together
+        they are `encode` of it.
+
+        Errors:
+            ConfigError: a setting needs the whole value.
+        """
+        yield self.encode(raw)
 
     def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
         """An encoded example as training reads it in one epoch (augmentation), where its traits are `varies`: like

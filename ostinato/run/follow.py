@@ -1,31 +1,41 @@
-"""Answers while the input arrives: a causal encoder reads part after part, and its state is carried."""
+"""Answers while the input arrives, or is read: a causal encoder reads part after part, and its state is carried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from ostinato.errors import ConfigError
-from ostinato.run.predict import shown
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.contract import Modality
+from ostinato.registry import Settings, build
+from ostinato.run.predict import Answer, shown
 from ostinato.run.run import Row, Run
 from ostinato.steps import Layout, Steps
 
+TAIL = 256
+"""Symbols before new ones that decide how these are spelled."""
+
 
 def arriving(run: Run) -> bool:
-    """Whether a run has one input, whose raw values may arrive as bytes of standard input."""
+    """Whether a run has one input, whose raw values may arrive in parts, or as bytes of standard input."""
     return len(run.inputs) == 1 and _reader(run).streams
 
 
 def arrived(run: Run, read: Callable[[], bytes]) -> Row:
     """The row of such an input once it has ended."""
-    return {f"inputs.{next(iter(run.inputs))}": _reader(run).arrived(b"".join(iter(read, b"")))}
+    return {_place(run): _reader(run).arrived(b"".join(iter(read, b"")))}
 
 
-def _reader(run: Run) -> Any:
-    return run.modalities[f"inputs.{next(iter(run.inputs))}"]
+def _place(run: Run) -> str:
+    return f"inputs.{next(iter(run.inputs))}"
+
+
+def _reader(run: Run) -> Modality:
+    return run.modalities[_place(run)]
 
 
 def obstacle(run: Run) -> str | None:
@@ -37,12 +47,92 @@ def obstacle(run: Run) -> str | None:
         return f"the head of outputs.{output} labels no steps of its input; head: ctc does"
     if not run.graph.encoder(name).causal:
         return f"the encoder of inputs.{name} reads later steps before; bidirectional: false makes it causal"
-    return None
+    return _reader(run).needs_whole()
 
 
-def followed(run: Run, read: Callable[[], bytes], hear: Callable[[str], None]) -> str:
-    """The answer to what `read` gives until that is nothing, its text passed on as soon as it is final; returns the
-    whole, which is the answer of `search: {type: greedy, path: true}` to the whole input.
+def reads_along(runs: Sequence[Run], row: Row, search: Settings, place: str, *, whole: bool = False) -> bool:
+    """Whether a row is answered while it is read (`followed`): it is long, the runs can, and nobody asked for more.
+
+    Args:
+        runs: that answer together.
+        row: raw values by place or column.
+        search: the run's own, or another one that was asked for.
+        place: of the row, for messages.
+        whole: whether more is wanted than an answer: what was attended to, or the judgement of a language model.
+
+    Errors:
+        DataError: it is too long, and the runs answer after the whole input alone: why.
+    """
+    run, reader = runs[0], _reader(runs[0])
+    raw = run.raw(row, _place(run)) if arriving(run) else None
+    if raw is None or not _is_long(reader, raw):
+        return False
+    along = build(search, "searches").along_source
+    why = "several runs answer together" if len(runs) > 1 else obstacle(run)
+    if why is None and (whole or not (along or search == run.recipe.settings.search)):
+        why = "another search, attention and a language model need the whole recording; leave them out"
+    if why is not None and (excess := reader.excess(raw)) is not None:
+        raise DataError(f"{place}, {_place(run)}: {excess}; it is not answered while it is read: {why}")
+    return why is None
+
+
+def long_text(run: Run, text: str) -> bool:
+    """Whether a text names what is answered while it is read.
+
+    Errors:
+        DataError: it is too long, and the run answers after the whole input alone: why.
+    """
+    if not arriving(run):
+        return False
+    try:
+        raw = _reader(run).parse(text)
+    except DataError:  # named where all rows are read
+        return False
+    return reads_along([run], {_place(run): raw}, run.recipe.settings.search, "text 1")
+
+
+def _is_long(reader: Modality, raw: Any) -> bool:
+    try:
+        return reader.is_long(raw)
+    except DataError:  # named where it is encoded
+        return False
+
+
+def note_on(search: Settings, place: str) -> str | None:
+    """What is said of a row that `reads_along`; None: the answer is that of the search."""
+    if build(search, "searches").along_source:
+        return None
+    return (
+        f"note: {place} is long, so it is answered while it is read: by search: {{type: greedy, path: true}} in place"
+        " of the run's own"
+    )
+
+
+def parts_of(run: Run, row: Row) -> Iterator[np.ndarray]:
+    """The encoded steps of a row, part after part."""
+    return _reader(run).parts(run.raw(row, _place(run)))
+
+
+def parts_arriving(run: Run, read: Callable[[], bytes]) -> Iterator[np.ndarray]:
+    """The encoded steps of what `read` gives until that is nothing, part after part."""
+    return _reader(run).arriving(read)
+
+
+def followed(
+    run: Run,
+    parts: Callable[[], Iterator[np.ndarray]],
+    hear: Callable[[str], None] | None = None,
+    *,
+    times: bool = False,
+) -> Answer:
+    """The answer to an input that comes in parts: that of `search: {type: greedy, path: true}` to the whole, whose
+    log-probability, over all paths, is not known (NaN).
+
+    Args:
+        run: a causal one.
+        parts: gives the encoded steps.
+        hear: gets its text as soon as it is final.
+        times: whether it carries `symbol_times`.
 
     Errors:
         ConfigError: the run answers after its whole input alone: why.
@@ -52,17 +142,31 @@ def followed(run: Run, read: Callable[[], bytes], hear: Callable[[str], None]) -
     output, encoder = next(iter(run.outputs)), run.graph.encoder(next(iter(run.inputs)))
     modality, head = run.modalities[f"outputs.{output}"], run.graph.heads[output]
     symbols: list[int] = []
-    text, state, last = "", None, None
+    spans: list[tuple[int, int]] = []
+    state, last, done, score = None, None, 0, 0.0
     with torch.inference_mode():
-        for part in _whole(_reader(run).arriving(read), encoder.reduction):
+        for part in _whole(parts(), encoder.reduction):
             steps = Steps(torch.from_numpy(part).to(run.device), Layout([len(part)], run.device))
             encoded = encoder.encode(steps, state)
-            ((more, _, last),) = head.paths(head.start([encoded]), last)
-            state, symbols = encoded.state, symbols + more
-            if more:
-                before, text = text, shown(modality, modality.decode(symbols))
-                hear(text.removeprefix(before))
-    return text
+            (path,) = head.paths(head.start([encoded]), last)
+            state, last, score = encoded.state, path.last, score + path.score
+            if hear is not None and path.symbols:
+                # A few symbols before decide how the new ones are spelled: all of them would be decoded ever again.
+                before = symbols[-TAIL:]
+                text = shown(modality, modality.decode([*before, *path.symbols]))
+                hear(text.removeprefix(shown(modality, modality.decode(before))))
+            symbols += path.symbols
+            if times:
+                if path.continued:
+                    spans[-1] = (spans[-1][0], done + path.continued)
+                spans += [(done + begin, done + end) for begin, end in path.spans]
+                done += encoded.steps.layout.total
+    value = modality.decode(symbols)
+    timed = None
+    if times:
+        unit = encoder.reduction * (_reader(run).step_seconds or 1)
+        timed = [(word, begin * unit, end * unit) for word, (begin, end) in zip(modality.labels(symbols), spans)]
+    return Answer(value, modality.write(value), score, math.nan, symbol_times=timed)
 
 
 def _whole(parts: Iterable[np.ndarray], unit: int) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ostinato.data.write import plain
@@ -33,20 +34,23 @@ class Prediction:
         return {output: answers[0] for output, answers in self.outputs.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """`inputs`, in place of the bytes of a file its name where the row's cells are known; `outputs`; and of a
+        """`inputs`, in place of the content of a file its name where the row's cells are known; `outputs`; and of a
         forecast `series` and `times`, null where nothing names them."""
         answers = {
             output: [_answer(*ranked) for ranked in enumerate(listed, 1)] for output, listed in self.outputs.items()
         }
         first = next(iter(self.best.values()))
         when = {"series": first.series, "times": first.times} if self.dated else {}
-        inputs = {name: self._named(name) if isinstance(raw, bytes) else raw for name, raw in self.inputs.items()}
+        inputs = {name: self._named(name, raw) for name, raw in self.inputs.items()}
         return plain({"inputs": inputs, **when, "outputs": answers})
 
-    def _named(self, name: str) -> str:
-        """The file whose bytes an input is, or how many these are."""
-        cell = self.cells.get(name)
-        return cell if isinstance(cell, str) else f"{len(self.inputs[name]):,} bytes"
+    def _named(self, name: str, raw: Any) -> Any:
+        """In place of the content of a file its name, or how many bytes it has."""
+        if not isinstance(raw, bytes | Path):
+            return raw
+        if isinstance(cell := self.cells.get(name), str):
+            return cell
+        return str(raw) if isinstance(raw, Path) else f"{len(raw):,} bytes"
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ class Search(ABC):
     generator."""
     one_path: ClassVar[bool] = False
     """Whether each step is final once it is generated, so that an answer can be streamed."""
+    along_source: bool = False
+    """Whether the answer is `Generator.paths`: final as far as the source is read, so that a source of any length is
+    answered part by part."""
     random: ClassVar[bool]
     """Whether `seeds` are read."""
 

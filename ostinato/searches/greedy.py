@@ -52,7 +52,7 @@ class Greedy(Search):
         self.max_length = max_length
         self.min_length = min_length
         self.stop = stop
-        self.path = path
+        self.path = self.along_source = path
 
     @torch.no_grad()
     def search(

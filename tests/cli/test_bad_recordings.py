@@ -4,6 +4,7 @@ import io
 import json
 import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,28 @@ def floats(samples, rate=RATE):
 def long_header():
     """The beginning of ten hours, which are refused before they are read."""
     return HEADER[:40] + struct.pack("<I", 2 * 36_000 * RATE) + bytes(100)
+
+
+def test_ten_hours_are_refused_before_they_are_read_by_every_verb_that_holds_them(runs, tmp_path, monkeypatch):
+    (tmp_path / "long.wav").write_bytes(long_header())
+    (tmp_path / "good.wav").write_bytes(wav(TONE, RATE))
+    (tmp_path / "manifest.csv").write_text("clip:file,said\n" + "good.wav,ab\n" * 20 + "long.wav,ab\n")
+    (tmp_path / "paths.csv").write_text(f"clip,said\n{tmp_path}/good.wav,ab\n{tmp_path}/long.wav,ab\n")
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: None if path.name == "long.wav" else read(path))
+    message = "10.0 hours are too long for one example; cut the recording into parts of at most 2 hours"
+    asks = [
+        ["train", tmp_path, "--in", "clip:audio", "--out", "said:text", "--run", tmp_path / "run"],
+        ["evaluate", runs / "sound", "--data", tmp_path],
+        ["evaluate", runs / "sound", "--data", tmp_path / "paths.csv"],
+        ["predict", runs / "sound", "--input", tmp_path],
+    ]
+    for ask in asks:
+        shown = CliRunner().invoke(group, [*map(str, ask), "--device", "cpu"])
+        assert isinstance(shown.exception, ostinato.errors.DataError), (ask, shown.output)
+        place = r"paths.csv line 3" if "paths" in str(ask) else "manifest.csv line 22"
+        assert re.search(rf"{place}.*inputs.clip: {message}", str(shown.exception)), shown.exception
+    assert any("line 22: 'clip' cannot be read: 10.0 hours" in note for note in api.look(str(tmp_path)).notes)
 
 
 def flac(samples):

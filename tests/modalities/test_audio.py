@@ -6,9 +6,11 @@ import wave
 
 import numpy as np
 import pytest
-from scipy.signal import get_window
+from scipy.signal import get_window, resample_poly
 
 from ostinato.errors import ConfigError, DataError
+from ostinato.modalities import _recording
+from ostinato.modalities._recording import Recording, resampled
 from ostinato.modalities.audio import Audio, wav
 
 RATE = 8000
@@ -274,3 +276,64 @@ def test_a_scale_by_row_makes_no_sound():
     audio = fitted(scale="row", bands=8)
     with pytest.raises(ConfigError, match="set scale: dataset and train again"):
         audio.render([audio.decode(audio.encode(wav(TONE, RATE)))], ".wav")
+
+
+@pytest.mark.parametrize(("rate", "before"), [(8000, 44_100), (44_100, 8000), (8000, 8001), (16_000, 48_000)])
+@pytest.mark.parametrize("size", [1, 37, 1000])
+def test_samples_resampled_block_by_block_are_those_of_the_whole(rate, before, size):
+    samples = np.random.default_rng(0).uniform(-1, 1, 3000 if before > 8001 else 17_000)
+    size = size if before != 8001 else 100 * size  # whose filter reads 160,000 samples
+    whole = resample_poly(samples, rate, before)
+    blocks = resampled((samples[at : at + size] for at in range(0, len(samples), size)), rate, before)
+    assert np.array_equal(np.concatenate(list(blocks)), whole)
+    assert not list(resampled([np.zeros(0)], rate, before))
+
+
+def written(samples, rate, kind):
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["wav", "WAV", "FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("features", ["log_mel", "mfcc", "waveform"])
+def test_a_file_that_is_read_in_small_blocks_has_the_frames_of_the_whole(kind, features, monkeypatch, tmp_path):
+    """Two channels at another rate, by their path and by their bytes."""
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (30_000, 2))
+    content = wav(samples, 44_100) if kind == "wav" else written(samples, 44_100, kind)
+    (tmp_path / "clip").write_bytes(content)
+    audio = Audio(features=features, rate=RATE)
+    audio.fit([content])
+    whole = audio.encode(content)
+    assert len(whole) > 60
+    monkeypatch.setattr(_recording, "BLOCK", 1001)
+    monkeypatch.setattr(_recording, "LONG", 0.1)
+    assert len(list(Recording.of(content).blocks())) == 30
+    assert audio.parse(str(tmp_path / "clip")) == tmp_path / "clip"
+    for raw in (content, tmp_path / "clip", str(tmp_path / "clip")):
+        parts = list(audio.parts(raw))
+        assert len(parts) > 5 and np.allclose(np.concatenate(parts), whole, atol=1e-4)
+        assert np.allclose(audio.encode(raw), whole, atol=1e-4) and audio.is_long(raw)
+        assert audio.samples(raw).shape == (-(-30_000 * 80 // 441),)
+
+
+def test_a_rest_after_windows_without_overlap_is_no_frame_of_a_spectrum():
+    audio = fitted(window_seconds=0.01, bands=8)
+    assert len(audio.encode(wav(TONE[:200], RATE))) == 2 == len(np.concatenate([*audio.parts(wav(TONE[:200], RATE))]))
+
+
+def test_the_length_of_a_file_is_read_before_its_content(tmp_path, monkeypatch):
+    header = wav(np.zeros(0), RATE)
+    long = header[:40] + struct.pack("<I", 2 * 36_000 * RATE)
+    (tmp_path / "long.wav").write_bytes(long)
+    (tmp_path / "short.wav").write_bytes(wav(TONE, RATE))
+    audio = fitted()
+    assert audio.parse(str(tmp_path / "short.wav")) == wav(TONE, RATE)
+    monkeypatch.setattr("pathlib.Path.read_bytes", None)
+    raw = audio.parse(str(tmp_path / "long.wav"))
+    with pytest.raises(DataError, match="10.0 hours are too long for one example; cut the recording"):
+        audio.encode(raw)
+    assert audio.is_long(raw) and audio.excess(raw) and audio.write(raw) == str(tmp_path / "long.wav")
+    with pytest.raises(DataError, match="cut short: 0 of 288,000,000 samples are there"):
+        list(audio.parts(raw))

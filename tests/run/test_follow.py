@@ -1,6 +1,8 @@
 """Answers while a recording arrives: those of the whole recording."""
 
 import io
+import json
+import re
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from click.testing import CliRunner
 import ostinato
 from ostinato import api
 from ostinato.cli.main import group
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities import _recording
 from ostinato.modalities.audio import Audio, wav
+from ostinato.run import follow
 
 RATE = 2000
 
@@ -145,3 +149,114 @@ def test_check_tells_the_look_ahead_in_steps_and_time(tmp_path):
     )
     shown = CliRunner().invoke(group, ["check", str(tmp_path / "recipe.yaml")])
     assert "look-ahead of clip" in shown.stdout and "3 steps, 55 ms" in shown.stdout, shown.output
+
+
+PATH = ["--set", "search=greedy", "--set", "search.path=true"]
+
+
+def predicted(run, *options):
+    return CliRunner().invoke(group, ["predict", str(run), *map(str, options), "--device", "cpu"])
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A recording of many letters, in two channels."""
+    sound = np.concatenate([spoken("abcacb", np.random.default_rng(seed)) for seed in range(12)])
+    (tmp_path / "clip.wav").write_bytes(wav(np.stack([sound, sound], 1), RATE))
+    return tmp_path / "clip.wav"
+
+
+def test_a_long_recording_is_answered_while_it_is_read_in_every_form_as_the_whole_would_be(
+    run, clip, monkeypatch, tmp_path
+):
+    """Plain, with times, as JSON, as a table, by a table of paths; the first row of each is short."""
+    (tmp_path / "short.wav").write_bytes(wav(spoken("abc", np.random.default_rng(9)), RATE))
+    (tmp_path / "table.csv").write_text("clip\nshort.wav\nclip.wav\n")
+    (tmp_path / "clips").mkdir()
+    for name in ("short", "clip"):
+        (tmp_path / "clips" / f"{name}.wav").write_bytes((tmp_path / f"{name}.wav").read_bytes())
+    (tmp_path / "clips" / "manifest.csv").write_text("clip:file\nshort.wav\nclip.wav\n")
+    monkeypatch.chdir(tmp_path)
+    forms = [
+        ["clip.wav"],
+        ["clip.wav", "--times"],
+        ["short.wav", "clip.wav"],
+        ["short.wav", "clip.wav", "--json", "--times"],
+        ["--input", "table.csv"],
+        ["--input", "clips", "--json"],
+        ["--input", "table.csv", "--output", "answers.csv"],
+    ]
+
+    def answers():
+        shown = [predicted(run, *form, *PATH) for form in forms]
+        assert all(form.exit_code == 0 for form in shown), [form.exception for form in shown]
+        return [form.stdout for form in shown[:-1]], (tmp_path / "answers.csv").read_text()
+
+    whole, table = answers()
+    assert len(whole[0]) > 10
+    calls, followed = [], follow.followed
+    monkeypatch.setattr(follow, "followed", lambda *given, **options: calls.append(1) or followed(*given, **options))
+    monkeypatch.setattr(_recording, "BLOCK", 501)
+    monkeypatch.setattr(_recording, "LONG", 2.0)
+    along, along_table = answers()
+    assert len(calls) == len(forms)
+    assert along[:3] == whole[:3] and along[4] == whole[4]
+    for place in (3, 5):
+        own, others = ([json.loads(line) for line in texts[place].splitlines()] for texts in (along, whole))
+        for one, other in zip(own, others, strict=True):
+            (answer,), (expected,) = one["outputs"]["said"], other["outputs"]["said"]
+            assert one["inputs"] == other["inputs"] and answer["value"] == expected["value"]
+            assert answer["score"] == pytest.approx(expected["score"], abs=1e-3)
+            assert answer.get("times") == expected.get("times")
+        assert own[1]["outputs"]["said"][0]["log_probability"] is None
+    cells = [[line.split(",")[:2] for line in text.splitlines()] for text in (table, along_table)]
+    assert cells[0] == cells[1]
+
+
+def test_a_long_recording_is_printed_while_it_is_read_and_another_search_is_the_advice(run, clip, monkeypatch):
+    monkeypatch.setattr(_recording, "BLOCK", 501)
+    monkeypatch.setattr(_recording, "LONG", 2)
+    monkeypatch.setattr(follow, "TAIL", 2)
+    pieces, notes = [], []
+    text = api.stream(run, str(clip), pieces.append, device="cpu", say=notes.append)
+    assert len(pieces) > 3 and "".join(pieces) == text
+    assert notes == [
+        "note: text 1 is long, so it is answered while it is read: by search: {type: greedy, path: true} in place of"
+        " the run's own"
+    ]
+    (loaded,) = api.loaded_runs(run, "cpu")
+    monkeypatch.setattr(loaded.modalities["outputs.said"], "decode", lambda symbols: "-".join(map(str, symbols)))
+    spelled = []
+    assert api.stream(loaded, str(clip), spelled.append) == "".join(spelled) and "-" in spelled[-1]
+    shown = predicted(run, clip)
+    assert shown.stdout == f"{text}\n" and notes[0] in shown.stderr
+    assert predicted(run, clip, "--json").exit_code == 0 and api.stream(run, str(clip), str, device="cpu") == text
+    assert predicted(run, clip, *PATH).stdout == f"{text}\n"
+    other = predicted(run, clip, "--set", "search.width=2")
+    assert other.exit_code == 0 and "answered while" not in other.stderr
+    monkeypatch.setattr(_recording, "LONGEST", 3)
+    assert predicted(run, clip).stdout == f"{text}\n"
+
+
+def test_what_is_too_long_says_why_it_is_not_answered_while_it_is_read_and_the_advice_is_right(
+    run, clip, monkeypatch, tmp_path
+):
+    """What the messages advise is what the test before does: bidirectional: false, and nothing that needs the whole."""
+    monkeypatch.setattr(_recording, "LONG", 2)
+    model(bidirectional=True, epochs=1).fit(rows(10), rows(4), device="cpu", folder=tmp_path / "both")
+    monkeypatch.setattr(_recording, "LONGEST", 3)
+    message = r"too long for one example; cut the recording into parts of at most .* hours; it is not answered while it"
+    advice = f"text 1, inputs.clip: .* {message} is read: the encoder .* bidirectional: false makes it causal"
+    for options in ([], ["--json"]):
+        shown = predicted(tmp_path / "both", clip, *options)
+        assert isinstance(shown.exception, DataError) and re.search(advice, str(shown.exception)), shown.exception
+    for options, why in (
+        (
+            ["--set", "search.width=3"],
+            "another search, attention and a language model need the whole recording; leave them out",
+        ),
+        ([run], "several runs answer together"),
+    ):
+        order = [*options, clip] if options == [run] else [clip, *options]
+        shown = predicted(run, *order)
+        assert isinstance(shown.exception, DataError) and f"while it is read: {why}" in str(shown.exception)
