@@ -50,7 +50,7 @@ from ostinato.run import train as run_train
 from ostinato.run.adjusted import adjusted
 from ostinato.run.check import Check
 from ostinato.run.entities import with_entities
-from ostinato.run.fusion import fused_with
+from ostinato.run.fusion import Adapt, fused_with
 from ostinato.run.predict import Answer, answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Row, Run
@@ -325,6 +325,8 @@ def evaluate(
     by: str | None = None,
     origins: int | None = None,
     swap: Path | None = None,
+    language_model: OneRun | None = None,
+    language_weight: float = 0.5,
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
@@ -337,6 +339,8 @@ def evaluate(
         by: a column of the data: every metric for each of its values too, and which of them is worst.
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
         swap: a file with two words a line: how often answers flip when they are swapped (`evaluation.swaps`).
+        language_model: a run whose output continues a text; it judges the symbols of the answers, as in `predict`.
+        language_weight: of its log-probabilities beside the model's.
         sets: changes of the search, and of settings of heads that no weight depends on (`Head.after_training`).
     """
     loaded, sets = loaded_runs(runs, device, say), list(sets)
@@ -350,10 +354,12 @@ def evaluate(
         origins=origins,
         swap=swap,
         search=search,
+        adapt=_judged(loaded[0], language_model, language_weight, device, say),
         roots=roots,
         say=say,
     )
-    is_own = len(loaded) == 1 and data is None and not sets and (by, origins, swap) == (None,) * 3
+    changes = by, origins, swap, language_model
+    is_own = len(loaded) == 1 and data is None and not sets and all(change is None for change in changes)
     if is_own and loaded[0].folder is not None and bundles.has_weights(loaded[0].folder):
         _keep(loaded[0], report)
         if report.confusion:
@@ -688,8 +694,7 @@ def predict(
     """
     loaded = loaded_runs(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
-    (language,) = [None] if language_model is None else loaded_runs(language_model, device, say)
-    adapt = None if language is None else fused_with(language, language_weight, loaded[0])
+    adapt = _judged(loaded[0], language_model, language_weight, device, say)
     again = recipe_columns.second_readings(loaded[0].recipe.settings)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
     for note in asked.notes:
@@ -751,6 +756,16 @@ def _read_along(
 def _place_of(place: Callable[[int], str], rows: Sequence[int], row: int) -> str:
     """Where one of these rows is."""
     return place(rows[row])
+
+
+def _judged(
+    run: Run, language_model: OneRun | None, weight: float, device: str, say: Callable[[str], None]
+) -> Adapt | None:
+    """What puts a language model beside a run, where there is one."""
+    if language_model is None:
+        return None
+    (language,) = loaded_runs(language_model, device, say)
+    return fused_with(language, weight, run)
 
 
 def _place_after(place: Callable[[int], str], done: int, row: int) -> str:

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import data_root_option, device_option, json_option, note, roots, set_option, show
+from ostinato.cli.options import (
+    data_root_option,
+    device_option,
+    json_option,
+    language_model_option,
+    language_weight_option,
+    note,
+    roots,
+    set_option,
+    show,
+)
 
 
 @click.command("evaluate")
@@ -22,6 +32,8 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
     help="Two words a line (he,she): how often the answer flips when they are swapped.",
 )
 @click.option("--all", "every", is_flag=True, help="All metrics; else the main one of each output.")
+@language_model_option
+@language_weight_option
 @set_option
 @data_root_option
 @device_option
@@ -34,6 +46,8 @@ def evaluate(
     origins: int | None,
     swap: Path | None,
     every: bool,
+    language_model: Path | None,
+    language_weight: float,
     sets: tuple[str, ...],
     data_root: str | None,
     device: str,
@@ -51,6 +65,8 @@ def evaluate(
         by=by,
         origins=origins,
         swap=swap,
+        language_model=language_model,
+        language_weight=language_weight,
         sets=sets,
         roots=roots(data_root),
         device=device,

@@ -32,6 +32,20 @@ seed_option = click.option("--seed", type=int, metavar="N", help="Seed of everyt
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5."
 )
+language_model_option = click.option(
+    "--language-model",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="A run that continues texts, which judges the symbols of the answer too.",
+)
+language_weight_option = click.option(
+    "--language-weight",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    metavar="W",
+    help="What its log-probabilities are multiplied by.",
+)
 
 
 verbose_option = click.option(

@@ -10,7 +10,15 @@ from pathlib import Path
 import click
 
 from ostinato import files
-from ostinato.cli.options import device_option, json_option, note, seed_option, set_option
+from ostinato.cli.options import (
+    device_option,
+    json_option,
+    language_model_option,
+    language_weight_option,
+    note,
+    seed_option,
+    set_option,
+)
 
 AT_ONCE = 1 << 16
 """The most bytes of sound read at once, where more have arrived than could be answered."""
@@ -42,20 +50,8 @@ AT_ONCE = 1 << 16
     is_flag=True,
     help="Below each answer a line per symbol: where it begins and ends, in seconds of sound or steps (head ctc).",
 )
-@click.option(
-    "--language-model",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="A run that continues texts, which judges the symbols of the answer too.",
-)
-@click.option(
-    "--language-weight",
-    type=click.FloatRange(min=0),
-    default=0.5,
-    show_default=True,
-    metavar="W",
-    help="What its log-probabilities are multiplied by.",
-)
+@language_model_option
+@language_weight_option
 @click.option(
     "--stop",
     "stops",

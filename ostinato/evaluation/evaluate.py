@@ -28,6 +28,7 @@ from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.metrics import main_metric
 from ostinato.registry import Settings
 from ostinato.run import rows as row_sources
+from ostinato.run.fusion import Adapt
 from ostinato.run.run import Run
 
 MOST_LABELS = 50
@@ -43,6 +44,7 @@ def evaluate(
     origins: int | None = None,
     swap: Path | None = None,
     search: Settings | None = None,
+    adapt: Adapt | None = None,
     roots: Sequence[Path] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -56,6 +58,7 @@ def evaluate(
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
         swap: a file with two words a line: how often answers flip when they are swapped (`evaluation.swaps`).
         search: in place of the run's own.
+        adapt: changes what generates the answers, such as a language model beside them.
         roots: folders of data sets.
         say: hears what happens.
 
@@ -74,7 +77,7 @@ def evaluate(
     examples = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
     if origins is not None:
         backtests.check(run, examples, origins)
-    predictions = predict_all(runs, examples, search=search, say=say)
+    predictions = predict_all(runs, examples, search=search, adapt=adapt, say=say)
     report = report_of(run, predictions, split)
     report = beside_baselines(run, report, predictions, examples, roots, say)
     if by is not None and by in labelled:

@@ -18,6 +18,7 @@ from ostinato.modalities.contract import Labels
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import metrics as recipe_metrics
 from ostinato.registry import Settings
+from ostinato.run.fusion import Adapt
 from ostinato.run.predict import answers
 from ostinato.run.run import Row, Run
 from ostinato.run.score import scores
@@ -68,6 +69,7 @@ def predict_all(
     search: Settings | None = None,
     seed: int = 0,
     metrics: Mapping[str, Mapping[str, Metric]] | None = None,
+    adapt: Adapt | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> SplitPredictions:
     """The predictions of a run, or of several as an ensemble, for every example, and the scores of its references; what
@@ -79,6 +81,7 @@ def predict_all(
         search: in place of the recipe's.
         seed: of sampling.
         metrics: that will be asked, by output; by default all that the run has.
+        adapt: changes what generates the answers; scores of references are the runs' own.
         say: gets a line for each kind of rows that are left out, or read as unknown.
 
     An example without an output is left out for this output. One without an input that is no sequence is left out
@@ -106,7 +109,7 @@ def predict_all(
     for pairs in chunks(usable(run, examples, left_out)):
         numbers, rows = [number for number, _ in pairs], [row for _, row in pairs]
         place = partial(_place, examples, numbers)
-        predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, place=place, say=say)
+        predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, adapt=adapt, place=place, say=say)
         given = scores(runs, rows, outputs=scored, place=place)
         for number, row in pairs:
             for where in run.modalities:

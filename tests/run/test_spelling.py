@@ -85,6 +85,15 @@ def test_words_that_were_learnt_decide_between_letters_that_sound_alike(tmp_path
         outputs={"rest": {**options, "tokenizer": {"same_as": "line"}, "of": "line", "align": "next"}},
         training=training,
     ).fit(texts, texts, device="cpu", folder=tmp_path / "lm")
-    options = {"rows": [{"frames": list("xyx")}], "language_model": language.run, "language_weight": 2.0}
-    (prediction,) = api.predict(reader.run, sets=["search=beam", "search.width=8"], **options)
+    options = {
+        "sets": ["search=beam", "search.width=8"],
+        "language_model": language.run,
+        "language_weight": 2.0,
+        "device": "cpu",
+    }
+    (prediction,) = api.predict(reader.run, rows=[{"frames": list("xyx")}], **options)
     assert prediction.best["letters"].text.startswith("a")
+    for text in ("a b", "b b"):
+        measured = api.evaluate(reader.run, data=[{"frames": list("xyx"), "letters": text}] * 4, **options)
+        right = 100 * (text == prediction.best["letters"].text)
+        assert measured.outputs["letters"]["exact_match"].value == right
