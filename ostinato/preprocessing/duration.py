@@ -14,6 +14,10 @@ from ostinato.training.curve import LEAST_GAIN
 TOTAL_UPDATES, GENERATED_UPDATES = 3000, 5000
 """What is predicted at once stops gaining sooner than what is generated symbol by symbol: the tuned recipes of this
 repository make 1,000 to 4,700 updates of the first and 4,000 to 8,000 of the second."""
+WINDOW_UPDATES = 6000
+"""Windows of many series are to be seen twice each, in at most so many updates: of the 414 hourly series of M4, where
+3,300 updates see each window once, the validation had a sMAPE of 13.5 and a MASE of 0.904 after them (two seeds), of
+12.9 and 0.854 after 5,960, of 12.6 and 0.865 after 8,280."""
 EPOCHS = 2, 200
 """The fewest and the most that are chosen."""
 WARM_UP = 0.05
@@ -72,7 +76,7 @@ def duration(recipe: Recipe, updates: float, wanted: int | None = None) -> Chose
     training = recipe.settings.training
     if recipe.gives("training.epochs"):
         return _warm_up(recipe, _total(training.epochs, training.max_updates, updates), _unset)
-    wanted = wanted or _wanted(recipe)
+    wanted = wanted or max(_wanted(recipe), _of_windows(recipe, updates))
     epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted / max(1.0, updates))))
     why = f"{max(1, round(updates)):,} updates an epoch, about {wanted:,} in all"
     return {
@@ -187,6 +191,13 @@ def _wanted(recipe: Recipe) -> int:
     """The updates after which such outputs stop gaining."""
     heads = (component("heads", settings.head.type) for settings in recipe.settings.outputs.values())
     return GENERATED_UPDATES if any(head.generates for head in heads) else TOTAL_UPDATES
+
+
+def _of_windows(recipe: Recipe, updates: float) -> int:
+    """The updates that see each window EPOCHS[0] times, where an epoch takes one window in a stride: no more than
+    WINDOW_UPDATES; 0 where rows are no windows."""
+    stride = max((settings.stride or 1 for settings in recipe.settings.outputs.values()), default=1)
+    return 0 if stride == 1 else min(WINDOW_UPDATES, math.ceil(EPOCHS[0] * stride * updates))
 
 
 def rounded(number: float) -> int:

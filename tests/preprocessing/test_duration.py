@@ -8,6 +8,7 @@ from ostinato.preprocessing.duration import (
     GENERATED_UPDATES,
     TOTAL_UPDATES,
     WHOLE_EPOCHS,
+    WINDOW_UPDATES,
     Pace,
     duration,
     smaller,
@@ -48,6 +49,16 @@ def test_what_is_generated_symbol_by_symbol_gets_more_epochs():
     generated = from_arguments({"x": "tokens"}, {"y": "tokens"})
     more = duration(generated, 200)["training.epochs"][0]
     assert more == GENERATED_UPDATES / 200 > planned(200)[0].settings.training.epochs
+
+
+@pytest.mark.parametrize(
+    ("stride", "updates", "total"), [(1, 300, 3000), (10, 200, 4000), (10, 300, 6000), (50, 300, 6000)]
+)
+def test_windows_are_seen_twice_each_where_that_does_not_take_too_long(stride, updates, total):
+    ahead = {"of": "x", "align": "ahead", "horizon": 5, "lookback": 10, "stride": stride}
+    windows = from_arguments({"x": "series"}, {"y": {**ahead, "column": "x", "type": "series"}})
+    assert TOTAL_UPDATES == 3000 and WINDOW_UPDATES == 6000
+    assert duration(windows, updates)["training.epochs"][0] == total / updates
 
 
 def test_a_schedule_that_is_given_keeps_its_warm_up():
