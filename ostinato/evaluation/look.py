@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import unicodedata
 from collections import Counter
@@ -110,7 +111,9 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
     classes = [name for name in labels if seen.held(name) and not _is_amount(seen, name)]
     notes = [*seen.notes, *header_notes(seen), *_repeated(seen), *_flaws(seen), *label_notes(seen, classes)]
     for name in names:
-        if name not in labels and is_id(seen.held(name)):
+        if beside := _beside(seen, name):
+            notes.append(beside)
+        elif name not in labels and name not in seen.files and is_id(seen.held(name)):
             notes.append(
                 f"'{name}' has a value of its own in nearly every row, as ids do; a model learns nothing of it"
             )
@@ -193,6 +196,19 @@ def _flaws(seen: infer.Look) -> list[str]:
             flaws.add(flaw, row)
         notes += flaws.lines(seen.place, f": '{name}' ")
     return notes
+
+
+def _beside(seen: infer.Look, column: str) -> str:
+    """What to know of a column that names files or folders beside the table, while nothing below the working folder
+    has these names; nothing of another."""
+    folder, first = Path(seen.source).parent, next(iter(seen.held(column)), None)
+    if not isinstance(first, str) or os.path.exists(first) or not os.path.exists(folder / first):
+        return ""
+    kind = "folders" if os.path.isdir(folder / first) else "files"
+    return (
+        f"'{column}' names {kind} beside the table, and paths are relative to the working folder; change to {folder} to"
+        " have them read"
+    )
 
 
 def _repeated(seen: infer.Look) -> list[str]:

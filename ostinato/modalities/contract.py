@@ -246,6 +246,8 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
+    reads_folders: ClassVar[bool] = False
+    """Whether the path of a folder of such files is a raw value too."""
     array_endings: ClassVar[tuple[str, ...]] = ()
     """Likewise of files of arrays, which tell no modality: several read them."""
     another_reading: ClassVar[bool] = False

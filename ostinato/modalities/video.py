@@ -16,6 +16,12 @@ from ostinato.modalities.contract import Array, Features, Pixels
 from ostinato.modalities.image import THUMB
 
 
+class _File(bytes):
+    """The content of a file, with its path for messages."""
+
+    path: Path | None = None
+
+
 class Video(OnCanvas):
     """A moving picture: each step holds the pixels of one frame.
 
@@ -43,6 +49,7 @@ class Video(OnCanvas):
     """
 
     default_encoder = "stacked"
+    reads_folders = True
     examples = (
         np.linspace(0, 1, 72).reshape(3, 4, 2, 3),
         np.linspace(1, 0, 48).reshape(2, 4, 2, 3),
@@ -63,7 +70,7 @@ class Video(OnCanvas):
         if isinstance(raw, bytes):
             return list(_pictures.frames_of(raw))
         if isinstance(raw, list) and all(isinstance(frame, bytes) for frame in raw):
-            return [next(_pictures.frames_of(frame)) for frame in raw]
+            return [_frame(number, frame) for number, frame in enumerate(raw, 1)]
         return _pictures.array_of(raw, "a video", "(T, H, W)", True)
 
     def flaw(self, raw: Any) -> str | None:
@@ -111,9 +118,28 @@ class Video(OnCanvas):
                 f"the folder {quoted(field)} holds no frame: no file ends in {', '.join(_pictures.ENDINGS)}"
             )
         in_turn = sorted(files, key=lambda path: ([int(number) for number in re.findall(r"\d+", path.name)], path.name))
-        return [path.read_bytes() for path in in_turn]
+        return [_content(path) for path in in_turn]
 
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):
             return str(raw)
         return " ".join(map(_pictures.field, [raw] if isinstance(raw, bytes) else map(_pictures.png, self._read(raw))))
+
+
+def _frame(number: int, content: bytes) -> np.ndarray:
+    """(H, W, 3) from 0 to 1 of a frame.
+
+    Errors:
+        DataError: it is no picture; which frame it is, and the file where it has one.
+    """
+    try:
+        return next(_pictures.frames_of(content))
+    except DataError as why:
+        file = f" ({content.path})" if isinstance(content, _File) and content.path is not None else ""
+        raise DataError(f"frame {number}{file}: {why}") from None
+
+
+def _content(path: Path) -> _File:
+    content = _File(path.read_bytes())
+    content.path = path
+    return content

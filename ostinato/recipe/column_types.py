@@ -90,15 +90,20 @@ def _of_several(cells: Sequence[Any]) -> Guess | None:
     return None
 
 
-def kind_of_files(endings: Collection[str], binary: bool = True) -> Guess | None:
+def kind_of_files(endings: Collection[str], binary: bool = True, folders: bool = False) -> Guess | None:
     """The kind of a column of files; None where no modality reads all of them.
 
     Args:
         endings: of the files, each with its dot.
         binary: whether their bytes are no text.
+        folders: whether a row names a folder of them.
     """
     members = {name: component("modalities", name) for name in names("modalities")}
-    members = {name: member for name, member in members.items() if not member.another_reading}
+    members = {
+        name: member
+        for name, member in members.items()
+        if not member.another_reading and (member.reads_folders or not folders)
+    }
     kinds = [name for name, member in members.items() if set(endings) <= set(member.file_endings)]
     if not kinds:
         return None

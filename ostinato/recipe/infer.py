@@ -57,6 +57,9 @@ TUNE = re.compile(r"^K:[ ]*[A-Gn]", re.M)
 DATES_ALONE = "dates, which say little alone; name each input by --in to read them"
 DATED = Guess("date", "dates: hour, weekday and day of the year, and how late each is")
 TSV = (".tsv", ".tsv.gz")
+PATHS_ALONE = "to read the paths themselves write text"
+FOLDERS = 100
+"""Cells that are looked up as folders."""
 LINES = "text"
 """The column of a file that names none."""
 
@@ -72,7 +75,8 @@ class Look:
         numerals: how numbers are written, where that was seen in the cells, which hold plain numbers in their place.
         notes: what was detected of the file.
         files: of each column whose cells are the bytes of files or their paths, or that is a file of texts in a
-            modality's own form, how these end.
+            modality's own form, how these end; of folders of files likewise.
+        folders: the columns whose cells are paths of folders.
         in_columns: how to name the columns of a file in CoNLL's form that is called otherwise, and why; else empty.
         labels: the columns that are labels however few rows there are.
         advice: what to do where a column is not there.
@@ -87,6 +91,7 @@ class Look:
     in_columns: str = ""
     labels: Collection[str] = ()
     advice: str = ""
+    folders: Collection[str] = ()
     _held: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -106,8 +111,10 @@ class Look:
             return guess
         if told is None and column in self.files:
             in_rows = column == LINES and rows_of_file(self.source) is not None
-            guess = kind_of_files(self.files[column], binary=not in_rows)
-            if guess is not None and not in_rows and not any(isinstance(cell, bytes) for cell in cells):
+            guess = kind_of_files(self.files[column], binary=not in_rows, folders=column in self.folders)
+            if guess is not None and column in self.folders:
+                guess = replace(guess, reason=f"paths of folders of {guess.reason}", instead=PATHS_ALONE)
+            elif guess is not None and not in_rows and not any(isinstance(cell, bytes) for cell in cells):
                 guess = _of_paths(guess, cells)
         elif told is None and is_dates(cells):
             guess = DATED
@@ -278,8 +285,10 @@ def look_at(source: str, *, base: Path | None = None, data_root: Roots = None, d
         )
     notes = [*table.notes, *([in_columns] if in_columns else [])]
     files |= {name: endings for name, column in cells.items() if name not in files and (endings := _endings(column))}
+    folders = {name: seen for name, column in cells.items() if name not in files and (seen := _in_folders(column))}
     numerals = numerals if dialect.numerals is None else None
-    return Look(source, cells, table.place, numerals, notes, files, in_columns, table.labels, table.advice)
+    files |= folders
+    return Look(source, cells, table.place, numerals, notes, files, in_columns, table.labels, table.advice, folders)
 
 
 def _in_tabs(cells: Mapping[str, Sequence[Any]]) -> str:
@@ -304,13 +313,24 @@ def _endings(cells: Sequence[Any]) -> set[str]:
     return found if found and found <= set(endings()) and kind_of_files(found) is not None else set()
 
 
+def _in_folders(cells: Sequence[Any]) -> set[str]:
+    """How the files end in the folders that most of the first cells name, where a modality reads such folders; else
+    nothing."""
+    named = [cell for cell in cells if cell][:FOLDERS]
+    folders = [cell for cell in named if _is_text(cell) and os.path.isdir(cell)]
+    if not folders or 2 * len(folders) < len(named):
+        return set()
+    found = {Path(name).suffix.lower() for name in os.listdir(folders[0])} & set(endings())
+    return found if found and kind_of_files(found, folders=True) is not None else set()
+
+
 def _of_paths(guess: Guess, cells: Sequence[str]) -> Guess:
     """The kind of a column of paths, by the kind of the files."""
     kind = opened(guess.settings)["type"]
     if not Path(cells[0]).is_file():
         away = f"they name {guess.reason}, and there is none such below the working folder; where they are write {kind}"
         return replace(kind_of(None, cells), instead=away)
-    return replace(guess, reason=f"paths of {guess.reason}", instead="to read the paths themselves write text")
+    return replace(guess, reason=f"paths of {guess.reason}", instead=PATHS_ALONE)
 
 
 def guess(

@@ -1,9 +1,11 @@
 """What a look at data shows before anything is trained."""
 
+import numpy as np
 import pytest
 
 from ostinato import api
 from ostinato.errors import BundleError, ConfigError
+from ostinato.modalities import _pictures
 from ostinato.modalities.music import Music
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import prepare
@@ -167,3 +169,52 @@ def test_files_are_not_opened_where_what_reads_them_is_not_installed(tmp_path, m
         (tmp_path / f"{number}.mid").write_bytes(b"MThd")
     (note,) = [note for note in api.look(str(tmp_path)).notes if "not opened" in note]
     assert note == "files of 'text' were not opened: MIDI is read by a package that is not here: pip install it"
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """A table of 60 folders of frames beside it, in one of which a frame is damaged."""
+    (tmp_path / "clips").mkdir()
+    rows = []
+    for number in range(60):
+        folder = tmp_path / "clips" / f"c{number}"
+        folder.mkdir()
+        for frame in range(2):
+            (folder / f"{frame}.png").write_bytes(_pictures.png(np.full((4, 5), (frame + number) % 3 / 2)))
+        rows.append(f"clips/c{number},{'ab'[number % 2]},{number % 7}\n")
+    (tmp_path / "clips/c1/1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "t.csv").write_text("clip,kind,place\n" + "".join(rows))
+    return tmp_path
+
+
+def test_a_column_of_folders_of_frames_is_one_of_videos(clips, monkeypatch):
+    monkeypatch.chdir(clips)
+    look = api.look("t.csv", ["kind"])
+    assert look.columns["clip"].type == "video" and not look.columns["clip"].lengths
+    (note,) = look.notes
+    assert note.startswith("t.csv line 3: 'clip' cannot be read: frame 2 (clips/c1/1.png): this is no picture")
+    (clips / "clips/c1/1.png").write_bytes((clips / "clips/c0/1.png").read_bytes())
+    recipe = recipe_of("t.csv", (), ["kind"], say=(told := []).append)
+    assert recipe.settings.inputs["clip"].type == "video"
+    advice = "NOT SURE: to read the paths themselves write text"
+    assert f"input clip: video (paths of folders of files that end in .png; {advice})" in told
+    assert recipe_of("t.csv", ["clip:text"], ["kind"]).settings.inputs["clip"].type == "text"
+
+
+def test_the_advice_on_a_column_of_folders_beside_the_table(clips, monkeypatch):
+    monkeypatch.chdir(clips / "clips")
+    look = api.look("../t.csv", ["kind"])
+    assert look.notes == [
+        "'clip' names folders beside the table, and paths are relative to the working folder; change to .. to have them"
+        " read"
+    ]
+    monkeypatch.chdir(clips)
+    assert not any("beside the table" in note for note in api.look("t.csv", ["kind"]).notes)
+
+
+def test_words_that_happen_to_name_a_folder_stay_words(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a0b").mkdir()
+    (tmp_path / "t.csv").write_text("id,kind,text\n" + "".join(f"a{n}b,{n % 2},x {n % 9}\n" for n in range(60)))
+    look = api.look("t.csv", ["kind"])
+    assert look.columns["id"].type == "text" and any("as ids do" in note for note in look.notes)

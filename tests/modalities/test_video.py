@@ -1,6 +1,8 @@
 """Videos from folders, animated files and pixels."""
 
 import io
+import pickle
+import re
 
 import numpy as np
 import pytest
@@ -51,6 +53,18 @@ def test_a_folder_an_animated_file_and_pixels_are_one_video(kind, tmp_path):
     assert video.encode(png(CLIP[1])).shape == (1, 24) and fitted(height=2).spec.width == 3
     for raw in (animated(kind), np.stack([CLIP[0], CLIP[0], CLIP[1]])):  # equal frames stay apart
         assert np.allclose(video.encode(video.parse(video.write(raw))), video.encode(raw), atol=0.02)
+
+
+def test_a_damaged_frame_is_named_by_its_place_and_its_file(tmp_path):
+    video = fitted()
+    for place, frame in enumerate(CLIP):
+        (tmp_path / f"{place + 9}.png").write_bytes(png(frame))
+    (tmp_path / "10.png").write_bytes(png(CLIP[1])[:40])
+    files = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    again = pickle.loads(pickle.dumps(video.parse(str(tmp_path))))
+    for raw, name in ((str(tmp_path), f"frame 2 ({tmp_path}/10.png)"), (again, "frame 2 ("), (files, "frame 1:")):
+        with pytest.raises(DataError, match=f"^{re.escape(name)}.*this is no picture"):
+            video.encode(raw)
 
 
 @pytest.mark.parametrize(
