@@ -22,7 +22,7 @@ from ostinato.data.memory import is_frame, library_class
 from ostinato.data.read import Table, is_table, open_table
 from ostinato.data.series import Frequency, Gathered
 from ostinato.data.windows import to_predict
-from ostinato.errors import ConfigError, DataError
+from ostinato.errors import ConfigError, DataError, quoted
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.splits import source_of
@@ -31,7 +31,7 @@ from ostinato.raw.times import Times
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.entities import read_in_words
 from ostinato.run.predict import Answer
-from ostinato.run.run import Row, Run
+from ostinato.run.run import Place, Row, Run
 
 IN_MEMORY = "a list of dicts, one for each row, or a data frame"
 
@@ -305,11 +305,44 @@ def asked(
         )
     if source is not None and source != "-":
         return _of_table(run, source, places, "--input")
-    lines, place_of = (texts or (), "text {}") if source is None else (_standard_input(), "standard input line {}")
-    readers = _readers(run, places)
-    rows = ({place: reader.parse(line) for place, reader in readers.items()} for line in lines)
+    lines, place_of = _lines(run, texts, source)
     typed = None if texts is None or source is not None else ({column: text} for text in texts for column in columns)
-    return Rows(rows, lambda row: place_of.format(row + 1), table=typed)
+    return Rows(_parsed(lines, _readers(run, places), place_of), place_of, table=typed)
+
+
+def _lines(run: Run, texts: Sequence[str] | None, source: str | None) -> tuple[Iterable[str], Place]:
+    """The arguments, or the lines of standard input, and what messages call each."""
+    if source is not None:
+        return _standard_input(), _line_of_standard_input
+    return texts or (), partial(_argument, run, texts or ())
+
+
+def _argument(run: Run, texts: Sequence[str], row: int) -> str:
+    """What a message calls an argument: the path of a file, or how a text begins."""
+    text = texts[row]
+    if text.lower().endswith(file_endings(run)) or os.path.isdir(text):
+        return text
+    return f"the argument {quoted(text)}" if len(texts) == 1 else f"argument {row + 1}, {quoted(text)}"
+
+
+def _line_of_standard_input(row: int) -> str:
+    return f"standard input line {row + 1}"
+
+
+def _parsed(lines: Iterable[str], readers: Mapping[str, Any], place_of: Place) -> Iterator[dict[str, Any]]:
+    """The raw values of lines of text, each by all readers.
+
+    Errors:
+        DataError: a line cannot be read; which.
+    """
+    for row, line in enumerate(lines):
+        cells = {}
+        for place, reader in readers.items():
+            try:
+                cells[place] = reader.parse(line)
+            except DataError as why:
+                raise DataError(f"{place_of(row)}, {place}: {why}") from None
+        yield cells
 
 
 def of_python(run: Run, rows: Any) -> Rows:
@@ -326,7 +359,7 @@ def of_python(run: Run, rows: Any) -> Rows:
         rows = list(rows)
     is_path = isinstance(rows, str) and (is_table(rows) or os.path.isfile(rows))
     if is_frame(rows) or is_path or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
-        return _at_the_end(run, rows) if in_time else _of_table(run, rows, places, "rows")
+        return _at_the_end(run, rows, "rows") if in_time else _of_table(run, rows, places, "rows")
     if isinstance(rows, (str, bytes, Mapping)):
         cells = rows.values() if isinstance(rows, Mapping) else ()
         in_lists = any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells)
@@ -337,7 +370,7 @@ def of_python(run: Run, rows: Any) -> Rows:
     if not isinstance(rows, Iterable):
         raise ConfigError(f"rows: {rows!r:.40} is {type(rows).__name__}; give {IN_MEMORY}, a path, or a list of values")
     if in_time:
-        return _at_the_end(run, [row if isinstance(row, Mapping) else {columns[0]: row} for row in rows])
+        return _at_the_end(run, [row if isinstance(row, Mapping) else {columns[0]: row} for row in rows], "rows")
     listed = list(rows)
     if len(columns) > 1 and (wrong := next((row for row in listed if not isinstance(row, Mapping)), None)) is not None:
         raise ConfigError(
@@ -351,7 +384,7 @@ def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, out
     settings = run.recipe.settings
     if source is not None and source != "-":
         if not outputs:
-            return _at_the_end(run, source)
+            return _at_the_end(run, source, "--input")
         examples = _windows_of_split(run, "data", source, *_bases(run, source, ()))
         return Rows(examples.raw(), examples.place)
     places = _places(run, False)
@@ -360,16 +393,24 @@ def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, out
         raise ConfigError(
             f"lines of text hold one column, and this needs {needed}; give --input FILE, a table that has them"
         )
-    lines = texts if source is None else _standard_input()
     ((place, column),) = zip(places, _columns(places))
     named = {settings.data.series: "text"} if settings.data.series else {}
-    return _at_the_end(run, [{column: run.modalities[place].parse(line), **named} for line in lines or ()])
+    lines, place_of = _lines(run, texts, source)
+    parsed = _parsed(lines, {place: run.modalities[place]}, place_of)
+    where = "--input" if source is not None else "arguments,"
+    return _at_the_end(run, [{column: cells[place], **named} for cells in parsed], where)
 
 
-def _at_the_end(run: Run, source: Any) -> Rows:
-    """One row for each series: its forecast begins after the last known step."""
+def _at_the_end(run: Run, source: Any, where: str) -> Rows:
+    """One row for each series: its forecast begins after the last known step.
+
+    Args:
+        run: that forecasts.
+        source: a table, or rows.
+        where: it comes from, for messages.
+    """
     settings = run.recipe.settings
-    series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where="--input")
+    series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where=where)
     _demand_frequency(run, series)
     columns, reach = forecasting.places(settings)
     output = next(iter(settings.outputs.values()))
@@ -381,7 +422,7 @@ def _at_the_end(run: Run, source: Any) -> Rows:
         lookback=output.lookback,
         horizon=output.horizon,
         season=forecasting.season(settings, series),
-        where="--input",
+        where=where,
     )
 
     def ahead(row: int) -> tuple[str | None, Times | None]:

@@ -138,7 +138,26 @@ def test_what_is_no_recording_or_drawing_is_named_with_its_row_and_column(kind, 
     shown = asked(runs / run, name, content, tmp_path)
     assert shown.exit_code and isinstance(shown.exception, ostinato.errors.DataError), shown.output
     text = str(shown.exception)
-    assert ("text 1, inputs." in text or name in text) and re.search(message, text), text
+    assert text.startswith(f"{tmp_path / name}, inputs.") and re.search(message, text), text
+
+
+@pytest.mark.parametrize(
+    ("texts", "place"),
+    [
+        (["[[0, 0"], "the argument '[[0, 0', inputs.pen: a drawing is a list of points as JSON"),
+        (["[[0,0,0],[1,2,1]]", "[[1,2]]"], "argument 2, '[[1,2]]', inputs.pen: "),
+        (["gone.npz"], "gone.npz, inputs.pen: there is no drawing 'gone.npz'"),
+    ],
+)
+def test_an_argument_is_named_by_what_was_typed(texts, place, runs):
+    shown = CliRunner().invoke(group, ["predict", str(runs / "pen"), *texts, "--device", "cpu"])
+    assert str(shown.exception).startswith(place), shown.exception
+
+
+def test_a_line_of_standard_input_that_cannot_be_read_is_counted(runs):
+    lines = "[[0,0,0],[1,2,1]]\n[[0, 0\n"
+    shown = CliRunner().invoke(group, ["predict", str(runs / "pen"), "--input", "-", "--device", "cpu"], input=lines)
+    assert str(shown.exception).startswith("standard input line 2, inputs.pen: a drawing is a list of points")
 
 
 def test_a_look_names_the_files_of_a_folder_that_are_damaged_or_hold_nothing(tmp_path):
