@@ -210,5 +210,7 @@ def saved(path: Path, advice: str, plain: Sequence[type] = ()) -> Any:
             f" nothing is unpickled here. {advice}"
         ) from None
     except (RuntimeError, EOFError, SafetensorError, ValueError, KeyError, AttributeError, OSError) as why:
-        reason = str(why).splitlines()[0][:200] if str(why) else type(why).__name__
-        raise DataError(f"{path}: damaged, or no file of torch.save ({reason}); copy it again") from None
+        told = "" if isinstance(why, KeyError) else str(why)
+        reason = f" ({told.splitlines()[0][:200]})" if told else ""
+        tool = "safetensors" if path.suffix == SAFE else "torch.save"
+        raise DataError(f"{path}: damaged, or no file of {tool}{reason}; copy it again") from None

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ostinato.cli.options import data_root_option, json_option, note, roots, set_option, show, table
+from ostinato.cli.reports import short
 from ostinato.recipe.yaml_text import flow
 
 if TYPE_CHECKING:
     from ostinato.run.check import Check
+
+WIDEST = 60
+"""Characters of a value in the table; `--full` prints the whole."""
 
 
 @click.command("check")
@@ -52,7 +56,7 @@ def _text(result: Check) -> str:
             for (name, steps), seconds in zip(result.look_ahead.items(), result.look_ahead_seconds.values())
         ),
     ]
-    chosen = [(path, flow(value), why) for path, value, why in result.chosen]
+    chosen = [(path, short(flow(value), WIDEST), why) for path, value, why in result.chosen]
     lines = [f"{result.recipe}: good", "", table(rows)]
     if chosen:
         lines += ["", "chosen from the data:", table(chosen)]

@@ -82,13 +82,13 @@ def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
     if judged.marked is not None:
         return f"{judged.loss:.3f}", row.place, judged.marked
     both = [text for text in (judged.expected, judged.predicted) if text is not None]
-    texts = [_short(short_decimals(text) if judged.are_numbers else text) for text in both]
+    texts = [short(short_decimals(text) if judged.are_numbers else text) for text in both]
     return f"{judged.loss:.3f}", *texts, row.place, _excerpt(row)
 
 
 def _excerpt(row: HeldOut) -> str:
     values = map(plain, row.prediction.inputs.values())
-    return _short(
+    return short(
         "  ".join(" ".join(map(_cell, value)) if isinstance(value, list) else str(value) for value in values), 80
     )
 
@@ -98,7 +98,7 @@ def _cell(value: Any) -> str:
     return "NA" if isinstance(value, float) and math.isnan(value) else str(value)
 
 
-def _short(text: str, width: int = 30) -> str:
+def short(text: str, width: int = 30) -> str:
     """A text on one line of bounded width."""
     text = " ".join(text.split())
     return text if len(text) <= width else f"{text[: width - 3]}..."

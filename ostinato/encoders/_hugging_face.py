@@ -3,6 +3,7 @@ transformers."""
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,16 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ostinato.encoders._weight_files import described, renamed, weights_in
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, closest
 from ostinato.files import ALLOW_DOWNLOAD
 from ostinato.layers.memory import memory
 
 INSTALL = "pip install 'ostinato[pretrained]'"
 CONFIG = "config.json"
+WEIGHTS = tuple(f"{name}{end}" for name in ("model.safetensors", "pytorch_model.bin") for end in ("", ".index.json"))
 GIB = 2**30
+FAILURES = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError),
+    *(LookupError, OSError, RuntimeError, TypeError, ValueError),
+)
+"""What the library raises for a configuration or for weights that make no model, beside an error of its own."""
 
 
 def transformers() -> Any:
@@ -77,12 +85,30 @@ def configuration(folder: Path) -> dict[str, Any]:
     """
     if folder.is_file():
         return described(weights_in(folder), folder)
-    with _explained(folder):
-        config = transformers().AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    plain = config.to_dict()
-    if "auto_map" in plain:
+    library, given = transformers(), _plain(folder / CONFIG)
+    if "auto_map" in given:
         raise ConfigError(f"model: {folder} brings code of its own, which is never run; give another model")
-    return plain
+    kind = given.get("model_type")
+    if not isinstance(kind, str):
+        raise ConfigError(f"model: {folder / CONFIG} names no model_type; give the folder that `save_pretrained` wrote")
+    if kind not in library.CONFIG_MAPPING:
+        raise ConfigError(
+            f"model: transformers {library.__version__} knows no architecture {kind!r} ({folder})"
+            f"{closest(kind, library.CONFIG_MAPPING)}; give another model, or update transformers"
+        )
+    with _explained(folder):
+        config = library.AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    return config.to_dict()
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as why:
+        raise ConfigError(f"model: {path} is no JSON ({_line(why)}); copy the folder again") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f"model: {path} holds no settings by name; copy the folder again")
+    return given
 
 
 def built(config: Mapping[str, Any], *, empty: bool = False) -> nn.Module:
@@ -92,16 +118,30 @@ def built(config: Mapping[str, Any], *, empty: bool = False) -> nn.Module:
         made = library.AutoConfig.for_model(**config)
         with torch.device("meta" if empty else "cpu"):
             return _reader(library.AutoModel.from_config(made))
-    except (ValueError, KeyError, TypeError) as why:
-        raise ConfigError(f"model: transformers {library.__version__} cannot build it ({_line(why)})") from None
+    except _failures() as why:
+        raise ConfigError(
+            f"model: transformers {library.__version__} cannot build it ({_line(why)}); copy its {CONFIG} again, or"
+            " give another model"
+        ) from None
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
     """The weights of the encoder, by their names in it.
 
     Errors:
-        ConfigError: there are none, some are missing, or reading them would execute code.
+        ConfigError: there are none, some are missing, damaged or of other shapes, or reading them would execute code.
     """
+    weights = _weights(folder)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ConfigError(
+                f"model: {folder}: {name} holds numbers that are infinite or missing; copy the folder again, or give"
+                " another model"
+            )
+    return weights
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
     if folder.is_file():
         held = weights_in(folder)
         weights, wanted = renamed(held), built(described(held, folder), empty=True).state_dict()
@@ -109,16 +149,25 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
             (name for name in wanted if getattr(weights.get(name), "shape", None) != wanted[name].shape), folder
         )
         return weights
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        raise ConfigError(f"model: {folder} holds no weights; copy its {WEIGHTS[0]} too")
     with _explained(folder):
         model, info = transformers().AutoModel.from_pretrained(
             str(folder),
             local_files_only=True,
             trust_remote_code=False,
             dtype=torch.float32,
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
     weights = _reader(model).state_dict()
     prefix = "" if isinstance(model, type(_reader(model))) else "encoder."
+    for name, there, here in sorted(info["mismatched_keys"]):
+        if name.removeprefix(prefix) in weights:
+            raise ConfigError(
+                f"model: {folder}: {name} has the shape {tuple(there)} in the weights and {tuple(here)} by {CONFIG};"
+                " they are of two models, so copy the folder again"
+            )
     _demand_all((name for name in info["missing_keys"] if name.removeprefix(prefix) in weights), folder)
     return weights
 
@@ -168,8 +217,18 @@ def _explained(folder: Path) -> Iterator[None]:
             f"model: the weights in {folder} are a pickle that would execute code, which is never done; give a folder"
             " with model.safetensors"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as why:
-        raise ConfigError(f"model: {folder} cannot be read ({_line(why)})") from None
+    except SafetensorError as why:
+        raise ConfigError(f"model: the weights in {folder} are damaged ({_line(why)}); copy the folder again") from None
+    except _failures() as why:
+        raise ConfigError(
+            f"model: {folder} cannot be read ({_line(why)}); copy the folder again, or give another model"
+        ) from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from huggingface_hub.errors import StrictDataclassError
+
+    return (*FAILURES, StrictDataclassError)
 
 
 def _line(why: Exception) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.modalities.contract import Spec
 from ostinato.registry import Settings
@@ -50,7 +50,7 @@ class Reader(ABC):
 
     @staticmethod
     @abstractmethod
-    def settled(model: nn.Module, config: Mapping[str, Any], source: Path, column: Settings) -> dict[str, Any]:
+    def settled(model: Any, config: Mapping[str, Any], source: Path, column: Settings) -> dict[str, Any]:
         """Settings of the input and, as `encoder.X`, of the encoder that follow from the model.
 
         Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.encoders._reader import Reader
 from ostinato.errors import ConfigError
@@ -54,8 +54,14 @@ class TextReader(Reader):
         self.size = own.hidden_size
 
     @staticmethod
-    def settled(model: nn.Module, config: Mapping[str, Any], source: Path, column: Settings) -> dict[str, Any]:
+    def settled(model: Any, config: Mapping[str, Any], source: Path, column: Settings) -> dict[str, Any]:
         marks = library(written(source))
+        pieces, known = marks.get_vocab_size(), model.get_input_embeddings().num_embeddings
+        if pieces < known / 2:
+            raise ConfigError(
+                f"model: {source}: the tokenizer has {pieces:,} pieces and the model {known:,}, more than twice as"
+                " many; they do not belong together; copy the model's own tokenizer into the folder"
+            )
         around = marks.encode("a")
         inside = [at for at, mark in enumerate(around.special_tokens_mask) if not mark] or [0]
         return {

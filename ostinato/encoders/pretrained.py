@@ -116,6 +116,7 @@ class Pretrained(Encoder):
         self.kept: dict[bytes, Tensor] = {}
         self.room = CACHED
         self.store: FeatureStore | None = None
+        self.drawn = _print_of(self.model)
         if tune != "all":
             self.model.requires_grad_(False)
         if tune == "lora":
@@ -169,7 +170,8 @@ class Pretrained(Encoder):
 
     def _frozen(self, rows: list[Tensor]) -> list[Tensor]:
         """The features of each part, read alone, so that they depend on no company; kept where there is room."""
-        if self.training and self.store is None:
+        # Of weights that are drawn and not read, as where a cost is counted, nothing is kept on the disk.
+        if self.training and self.store is None and not torch.equal(self.drawn, _print_of(self.model)):
             facts = transformers().__version__, self.model.config.to_dict(), *self.reader.facts
             self.store = FeatureStore.of(self.model.state_dict(), self.steps_size, *facts)
         self.model.eval()
@@ -194,6 +196,11 @@ class Pretrained(Encoder):
             if values.nbytes <= self.room:
                 self.kept[key], self.room = values, self.room - values.nbytes
         return [known[key] if key in known else self.kept[key] for key in keys]
+
+
+def _print_of(model: nn.Module) -> Tensor:
+    """The first number of each weight, which tells weights that were read from those that were drawn."""
+    return torch.stack([weight.detach().flatten()[0].float().cpu() for weight in model.parameters()])
 
 
 def _reader_of(model: Any) -> type[Reader]:

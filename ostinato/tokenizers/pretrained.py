@@ -91,7 +91,9 @@ def written(folder: Path) -> str:
     try:
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True).backend_tokenizer.to_str()
+        return AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        ).backend_tokenizer.to_str()
     except ImportError:
         raise ConfigError(f"{folder}: holds no {FILE}; {advice}") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as why:

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ostinato import api
+from ostinato.cli import check_command
 from ostinato.encoders._hugging_face import configuration
 from ostinato.encoders._text_reader import TextReader
 from ostinato.errors import ConfigError
@@ -70,9 +71,9 @@ def rows(count):
     return [{"text": f"the {drawn.choice(WORDS[kind])}s of {kind}", "kind": kind} for kind in kinds]
 
 
-def recipe(folder, outputs=None, column=None, training=None, **encoder):
+def recipe(folder, outputs=None, column=None, training=None, data=None, **encoder):
     text = {"type": "text", "encoder": {"type": "pretrained", "model": str(folder), **encoder}, **(column or {})}
-    return from_arguments({"text": text}, outputs or {"kind": "category"}, training=SMALL | (training or {}))
+    return from_arguments({"text": text}, outputs or {"kind": "category"}, data=data, training=SMALL | (training or {}))
 
 
 def session(settings, folder, *, resume=False):
@@ -167,6 +168,14 @@ def test_frozen_features_are_shared_by_later_runs_of_the_same_model_and_by_no_ot
     assert read == [1] and stored.read_bytes() == before, "what is predicted is not kept"
 
 
+def test_check_keeps_no_features_of_weights_that_it_drew(folders, tmp_path):
+    (tmp_path / "rows.tsv").write_text("text\tkind\n" + "".join(f"{row['text']}\t{row['kind']}\n" for row in rows(24)))
+    told = recipe(folders / "bert", data={"train": str(tmp_path / "rows.tsv")})
+    first, again = api.check(told), api.check(told)
+    assert first.update_flops == again.update_flops and not (tmp_path / "cache" / "features").exists()
+    assert max(map(len, check_command._text(first).splitlines())) < 200, "a model's configuration is cut in the table"
+
+
 @pytest.mark.parametrize(("tune", "rest"), [("all", {}), ("lora", {"rank": 2})])
 def test_what_is_tuned_moves_and_the_rest_stays(folders, tmp_path, tune, rest):
     if tune == "lora":
@@ -208,12 +217,44 @@ def damage(folder, what):
     elif what == "another tokenizer":
         library = Tokenizer(models.WordLevel({str(number): number for number in range(99)}, unk_token="0"))
         library.save(str(folder / "tokenizer.json"))
+    elif what == "few pieces":
+        (folder / "tokenizer.json").unlink()
+        (folder / "vocab.txt").write_text("\n".join(PIECES[:5]))
+    elif what == "a tokenizer with code":
+        (folder / "tokenizer.json").unlink()
+        (folder / "vocab.txt").write_text("\n".join(PIECES))
+        (folder / "own.py").write_text("open('executed', 'w')")
+        own = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+        (folder / "tokenizer_config.json").write_text(json.dumps(own))
+    elif what == "half the weights":
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    elif what == "empty weights":
+        (folder / "model.safetensors").write_bytes(b"")
+    elif what == "a shard missing":
+        (folder / "model.safetensors").unlink()
+        index = {"metadata": {}, "weight_map": {"embeddings.word_embeddings.weight": "model-00001.safetensors"}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    elif what == "not finite":
+        model = KINDS["bert"][1].from_pretrained(folder)
+        model.encoder.layer[0].output.dense.weight.data[0, 0] = torch.nan
+        model.save_pretrained(folder)
+    elif what == "no JSON":
+        (folder / "config.json").write_text("{")
+    elif what == "a list":
+        (folder / "config.json").write_text("[1]")
     else:
         changes = {
             "unknown": {"model_type": "nothing"},
             "code of its own": {"auto_map": {"AutoModel": "own.Model", "AutoConfig": "own.Config"}},
             "too large": {"hidden_size": 1_000_000, "vocab_size": 1_000_000_000},
             "fewer weights": {"num_hidden_layers": 3},
+            "other sizes": {"hidden_size": 16},
+            "no kind": {"model_type": None},
+            "code and no kind": {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}},
+            "a negative size": {"hidden_size": -8},
+            "a word for a size": {"hidden_size": "wide"},
+            "padding outside": {"pad_token_id": 99},
         }
         (folder / "config.json").write_text(json.dumps(config | changes[what]))
 
@@ -226,13 +267,15 @@ class Payload:
 
 
 BAD = {
+    "no weights": "holds no weights",
     "no config": "holds no config.json",
-    "no weights": "cannot be read .*(model.safetensors|no file)",
+    "code and no kind": "brings code of its own, which is never run",
+    "a tokenizer with code": "holds no tokenizer",
     "a pickle": "(would execute code|cannot be read)",
     "no tokenizer": "holds no (tokenizer|tokenizer.json)",
     "another tokenizer": "tokenizer has 99 pieces and the model 14",
-    "unknown": "cannot be read .*nothing",
-    "code of its own": "code of its own, which is never run|cannot be read",
+    "unknown": "knows no architecture 'nothing'",
+    "code of its own": "code of its own, which is never run",
     "too large": "4 bytes each, are .* GiB, and this machine has",
     "fewer weights": "lacks weights, encoder.layer.2",
 }
@@ -253,6 +296,29 @@ def test_what_cannot_be_loaded_is_refused_with_its_place(folders, tmp_path, monk
         # what is wrong with a folder | what the message recommends
         ("no config", "bert holds no config.json; give the folder that `save_pretrained` wrote"),
         ("code of its own", "brings code of its own, which is never run; give another model"),
+        ("no weights", "holds no weights; copy its model.safetensors too"),
+        ("half the weights", r"the weights in .* are damaged \(.*\); copy the folder again"),
+        ("empty weights", r"the weights in .* are damaged \(.*\); copy the folder again"),
+        ("a shard missing", r"cannot be read \(.*model-00001.*\); copy the folder again, or give another model"),
+        (
+            "not finite",
+            "weight holds numbers that are infinite or missing; copy the folder again, or give another model",
+        ),
+        ("no JSON", r"config.json is no JSON \(.*\); copy the folder again"),
+        ("a list", "config.json holds no settings by name; copy the folder again"),
+        ("no kind", "config.json names no model_type; give the folder that `save_pretrained` wrote"),
+        ("a negative size", r"cannot build it \(.*\); copy its config.json again, or give another model"),
+        ("a word for a size", r"cannot be read \(.*hidden_size.*\); copy the folder again, or give another model"),
+        ("padding outside", r"cannot build it \(.*\); copy its config.json again, or give another model"),
+        (
+            "other sizes",
+            r"shape \(\d+.*\) in the weights and .* by config.json; they are of two models, so copy the folder",
+        ),
+        (
+            "few pieces",
+            "has 6 pieces and the model 14, more than twice as many; .*; copy the model's own tokenizer into",
+        ),
+        ("unknown", "knows no architecture 'nothing' .*; give another model, or update transformers"),
         ("fewer weights", "lacks weights, .*; copy the folder again, or the file"),
         ("too large", "GiB, and this machine has .*; give a smaller model"),
         ("another tokenizer", "they do not belong together; leave the input's tokenizer out, or give another model"),

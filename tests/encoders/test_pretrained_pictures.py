@@ -341,8 +341,8 @@ def damage(folder, what):
     ("what", "message"),
     [
         # what is wrong with a folder | what the message recommends
-        ("no weights", "cannot be read .*(model.safetensors|no file)"),
-        ("unknown", "cannot be read .*nothing"),
+        ("no weights", "holds no weights; copy its model.safetensors too"),
+        ("unknown", "knows no architecture 'nothing' .*; give another model, or update transformers"),
         ("too large", "4 bytes each, are .* GiB, and this machine has .*; give a smaller model"),
         ("fewer weights", "lacks weights, .*; copy the folder again"),
         (
