@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import statistics
 import unicodedata
 from collections import Counter
@@ -15,17 +16,22 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.contract import PLAIN, Dialect
+from ostinato.data.series import irregular
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.evaluation.errors import similar_labels
 from ostinato.notes import Alike
-from ostinato.preprocessing.leaks import COPIED, share_given
+from ostinato.preprocessing.leaks import COPIED, share_given, share_spelt, spelling_note
+from ostinato.raw.numbers import MISSING_WORDS
+from ostinato.raw.times import times_of
 from ostinato.recipe import infer
-from ostinato.recipe.column_types import is_id
+from ostinato.recipe.column_types import held, is_dates, is_id, is_series
 from ostinato.recipe.schema import opened
 from ostinato.registry import component, make
 
 MAJORITY = 0.8
 """A label of a larger share makes accuracy say little."""
+ABSENT = {word for word in MISSING_WORDS if word} | {"-", "--"}
+"""What stands for a missing label, in small letters."""
 MOST_LABELS = 200
 SHOWN = 3
 SCRIPT_SHARE, SCRIPT_LETTERS = 0.01, 100_000
@@ -37,7 +43,7 @@ class ColumnLook:
     """A column of the first rows.
 
     Args:
-        type: as `train` would read it, with its reason.
+        type: as `train` would read it.
         missing: rows without a value.
         different: how many values there are.
         lengths: the shortest, the median and the longest text or list, in characters or steps; empty of others.
@@ -77,7 +83,8 @@ class DataLook:
     def lines(self) -> list[str]:
         """The look as text."""
         columns = [f"{name}: {column}" for name, column in self.columns.items()]
-        return [f"{self.source}: {self.rows:,} rows", *columns, *(f"note: {note}" for note in self.notes)]
+        rows = f"{'the first ' * (self.rows == infer.LOOKED_AT)}{self.rows:,} row{'s' * (self.rows != 1)}"
+        return [f"{self.source}: {rows}", *columns, *(f"note: {note}" for note in self.notes)]
 
 
 def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), dialect: Dialect = PLAIN) -> DataLook:
@@ -110,21 +117,29 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
             columns[name] = replace(columns[name], lengths=[], scripts=[])
     classes = [name for name in labels if seen.held(name) and not _is_amount(seen, name)]
     notes = [*seen.notes, *header_notes(seen), *_repeated(seen), *_flaws(seen), *label_notes(seen, classes)]
+    notes += _order(seen)
     for name in names:
+        held = seen.held(name)
+        is_read = name not in labels and name not in seen.files
+        if is_read and len(held) > 1 and len(set(map(repr, held))) == 1:
+            notes.append(f"'{name}' is {held[0]!r} wherever it is anything; a model learns nothing of it: leave it out")
         if beside := _beside(seen, name):
             notes.append(beside)
-        elif name not in labels and name not in seen.files and is_id(seen.held(name)):
+        elif is_read and is_id(held) and not is_dates(held):
             notes.append(
                 f"'{name}' has a value of its own in nearly every row, as ids do; a model learns nothing of it"
             )
         for label in labels:
             rows = [{name: cell, label: mark} for cell, mark in zip(seen.cells[name], seen.cells[label])]
-            is_one_of_several = name not in labels and len(names) - len(labels) > 1
-            if is_one_of_several and (share := share_given(rows, name, label)) >= COPIED:
+            if name in labels:
+                continue
+            if len(names) - len(labels) > 1 and (share := share_given(rows, name, label)) >= COPIED:
                 notes.append(
                     f"'{name}' gives '{label}' almost alone ({share:.1%} of the rows), as a copy of the label would; if"
                     " it is not known when you predict, leave it out"
                 )
+            elif (share := share_spelt(rows, name, label)) >= COPIED:
+                notes.append(spelling_note(f"'{name}'", f"'{label}'", share, "rows"))
     return DataLook(data, seen.rows, columns, notes)
 
 
@@ -146,6 +161,12 @@ def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
             notes.append(
                 f"'{name}' is {first!r} in {most / counts.total():.0%} of the rows, which a model reaches that says"
                 " only that; look at F1 of the others rather than at accuracy, or set head.class_weights: balanced"
+            )
+        if absent := {label: count for label, count in counts.items() if label.strip().casefold() in ABSENT}:
+            listed = ", ".join(f"{label!r} ({count:,})" for label, count in absent.items())
+            notes.append(
+                f"labels of '{name}' seem to stand for none: {listed}; if they do, empty these cells, and such rows are"
+                " not learnt from"
             )
         if once:
             listed = ", ".join(map(repr, once[:SHOWN]))
@@ -173,10 +194,39 @@ def header_notes(seen: infer.Look) -> list[str]:
     names = list(seen.cells)
     again = [row for row, cells in enumerate(zip(*seen.cells.values())) if list(cells) == names]
     if not again:
-        return []
+        return _nameless(seen)
     them = "it" if len(again) == 1 else "them"
     rows = "1 row repeats" if len(again) == 1 else f"{len(again):,} rows repeat"
     return [f"{rows} the names of the columns (the first: {seen.place(again[0])}); delete {them}"]
+
+
+def _nameless(seen: infer.Look) -> list[str]:
+    """The first line may be a row, where what names a column is one of its few values."""
+    for name in seen.cells:
+        counts = Counter(map(repr, seen.held(name)))
+        if counts[repr(name)] > 1 and len(counts) <= MOST_LABELS:
+            return [
+                f"the first line calls a column {name!r}, which is its value in {counts[repr(name)]:,} rows too, so it"
+                " seems to be a row; write a line of names before it"
+            ]
+    return []
+
+
+def _order(seen: infer.Look) -> list[str]:
+    """Where rows of numbers by date are not one step apart, as a forecast needs them."""
+    dates = [name for name in seen.cells if is_dates(seen.held(name))]
+    others = [name for name in seen.cells if name not in dates]
+    if len(dates) != 1 or not others or not all(is_series(seen.held(name)) for name in others):
+        return []
+    (date,) = dates
+    times = times_of(seen.cells[date])
+    wrong = None if times is None else irregular(times, date)
+    if wrong is not None:
+        row, problem = wrong
+        return [f"for a forecast, {seen.place(row)}: {problem}"]
+    return [
+        f"rows of numbers by date: `ostinato train {shlex.quote(seen.source)} --forecast COLUMN` forecasts a column"
+    ]
 
 
 def _flaws(seen: infer.Look) -> list[str]:
@@ -212,13 +262,20 @@ def _beside(seen: infer.Look, column: str) -> str:
 
 
 def _repeated(seen: infer.Look) -> list[str]:
-    rows = Counter(zip(*(map(repr, cells) for cells in seen.cells.values())))
-    again = seen.rows - len(rows)
+    cells = list(zip(*seen.cells.values()))
+    empty = [row for row, values in enumerate(cells) if not held(values)]
+    rows = Counter(tuple(map(repr, values)) for values in cells if held(values))
+    again = rows.total() - len(rows)
+    notes = []
+    if empty:
+        number = "1 row is" if len(empty) == 1 else f"{len(empty):,} rows are"
+        notes.append(f"{number} empty, and left out (the first: {seen.place(empty[0])})")
     if not again:
-        return []
+        return notes
     return [
+        *notes,
         f"{again:,} of {seen.rows:,} rows occur before; where they fall into two splits a score shows memory in place"
-        " of generalization"
+        " of generalization",
     ]
 
 

@@ -93,7 +93,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _rest(count: int, noun: str) -> list[str]:
     """How many more there are than are shown."""
-    return [f"and {count - SHOWN_ROWS:,} more {noun}, which are better: --json"] if count > SHOWN_ROWS else []
+    more = count - SHOWN_ROWS
+    return [f"and {more:,} more {noun if more > 1 else noun.removesuffix('s')}, no worse: --json"] if more > 0 else []
 
 
 def _value(measured: Measured) -> str:

@@ -24,7 +24,7 @@ from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import COUNTED_ROWS
 from ostinato.preprocessing.forecasting import SeriesSplits
 from ostinato.preprocessing.joins import joins
-from ostinato.preprocessing.leaks import copied, repeated
+from ostinato.preprocessing.leaks import flaws, repeated
 from ostinato.preprocessing.rates import learning_rate
 from ostinato.preprocessing.splits import Say
 from ostinato.preprocessing.tables import TableSplits
@@ -107,7 +107,11 @@ def prepare(
     recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, train, modalities)))
     lengths = {name: int(train.lengths(f"outputs.{name}").max()) for name in recipe.settings.outputs}
     inputs = [f"inputs.{name}" for name in recipe.settings.inputs]
-    notes = [*splits.notes, *(first.note for first in starts.values()), *copied(train, recipe.settings)]
+    notes = [
+        *splits.notes,
+        *(first.note for first in starts.values()),
+        *flaws(train, examples["valid"], recipe.settings, modalities),
+    ]
     notes += repeated(train, examples["valid"], "valid", inputs)
     recipe = recipe.checked(modalities)
     return Prepared(recipe, modalities, examples, lengths, splits.sources(examples), notes, starts)

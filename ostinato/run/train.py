@@ -350,8 +350,9 @@ def _within(
             f" epoch takes about {first:,.0f} s with what follows it"
         )
     elif total < recipe.settings.training.epochs * updates:
-        enough = f"{total / updates:.3g} epochs of {recipe.settings.training.epochs}"
-        say(f"note: the minutes are enough for {enough}")
+        enough = f"{total / updates:.3g}"
+        of = f"epoch{'s' * (enough != '1')} of {recipe.settings.training.epochs}"
+        say(f"note: the minutes are enough for {enough} {of}")
     return replace(prepared, recipe=recipe.with_chosen(chosen))
 
 

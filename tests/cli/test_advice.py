@@ -750,7 +750,7 @@ probe states numbers.yaml | gives a vector for each step; train it with a recurr
 embed TAGS --input tags.jsonl | has no summary vector, only steps; train with an encoder that has one | embed RUN ein
 ~ errors LABELS --top 1 | more rows: --top N, or --output FILE for all of them | errors LABELS --top 99
     | errors LABELS --output e.csv
-~ evaluate LABELS --data labels.csv --by text | groups, which are better: --json | evaluate LABELS --data labels.csv
+~ evaluate LABELS --data labels.csv --by text | groups, no worse: --json | evaluate LABELS --data labels.csv
     --by text --json
 ~ train tiny.yaml --out a --set training.max_updates=1 | note: with a recipe --out names the run folder, as --run does
     in any case | train tiny.yaml --run b --set training.max_updates=1

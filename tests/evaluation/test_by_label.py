@@ -79,7 +79,7 @@ def test_groups_are_shown_from_the_worst_and_counted_beyond_twenty():
     lines = text_of(report(), every=False).splitlines()
     start = next(at for at, line in enumerate(lines) if line.startswith("site "))
     assert [line.split()[0] for line in lines[start + 1 : start + 3]] == ["g07", "g03"]
-    assert lines[start + 21] == "and 10 more groups, which are better: --json"
+    assert lines[start + 21] == "and 10 more groups, no worse: --json"
 
 
 def test_labels_stay_with_a_report_that_is_kept():

@@ -218,3 +218,60 @@ def test_words_that_happen_to_name_a_folder_stay_words(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_text("id,kind,text\n" + "".join(f"a{n}b,{n % 2},x {n % 9}\n" for n in range(60)))
     look = api.look("t.csv", ["kind"])
     assert look.columns["id"].type == "text" and any("as ids do" in note for note in look.notes)
+
+
+def look_at(path, text):
+    path.write_text(text)
+    found = api.look(str(path))
+    return found.lines()[0], "\n".join(found.notes)
+
+
+def test_empty_rows_are_no_repeated_ones_and_one_row_is_one(tmp_path):
+    rows, notes = look_at(tmp_path / "t.csv", "text,label\n" + "".join(f"a {row},x\n,\n" for row in range(30)))
+    assert rows.endswith(": 60 rows") and "30 rows are empty, and left out (the first: " in notes and "line 3" in notes
+    assert "occur before" not in notes
+    assert look_at(tmp_path / "t.csv", "text,label\na,b\n")[0].endswith(": 1 row")
+    many = "".join(f"a {row},x\n" for row in range(6000))
+    assert look_at(tmp_path / "t.csv", "text,label\n" + many)[0].endswith(": the first 5,000 rows")
+
+
+def test_the_advice_on_a_constant_and_on_labels_that_stand_for_none(tmp_path):
+    marks = ["good", "bad", "NA", "n/a", "?", "-"]
+    rows = "".join(f"some text {row},here,{marks[row % 6]}\n" for row in range(120))
+    _, notes = look_at(tmp_path / "t.csv", "text,shop,label\n" + rows)
+    assert "'shop' is 'here' wherever it is anything; a model learns nothing of it: leave it out" in notes
+    assert (
+        "labels of 'label' seem to stand for none: 'NA' (20), 'n/a' (20), '?' (20), '-' (20); if they do, empty"
+        in notes
+    )
+    assert "'text' is" not in notes
+
+
+def test_the_advice_on_a_file_whose_first_line_is_a_row(tmp_path):
+    rows = "".join(f"some text {row},{'good' if row % 3 else 'bad'}\n" for row in range(60))
+    _, notes = look_at(tmp_path / "t.csv", "a first text,good\n" + rows)
+    assert "the first line calls a column 'good', which is its value in 40 rows too, so it seems to be a row" in notes
+    assert "; write a line of names before it" in notes
+    assert "calls a column" not in look_at(tmp_path / "t.csv", "text,label\n" + rows)[1]
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        ([*range(1, 29)], "rows of numbers by date: `ostinato train "),
+        (
+            [*range(1, 9), *range(12, 29)],
+            "2022-01-12 comes after 2022-01-08, and one step is one day; add a row for each",
+        ),
+        ([1, 2, 3, 3, 4, 5, 6], "2022-01-03 occurs twice; keep one row for each time"),
+        ([1, 2, 3, 5, 4, 6, 7], "2022-01-04 comes after 2022-01-05; sort the rows by 'date'"),
+    ],
+)
+def test_the_advice_on_rows_by_date_and_on_the_order_that_a_forecast_needs(tmp_path, days, told):
+    rows = "".join(f"2022-01-{day:02},{20.5 + day * day % 7}\n" for day in days)
+    _, notes = look_at(tmp_path / "t.csv", "date,load\n" + rows)
+    assert told in notes and "as ids do" not in notes
+    texts = "".join(f"2022-01-{day:02},some text {day}\n" for day in days)
+    assert not any(
+        part in look_at(tmp_path / "t.csv", "date,text\n" + texts)[1] for part in ("forecast", "comes after")
+    )

@@ -60,3 +60,63 @@ def test_texts_that_differ_and_labels_that_hardly_vary_show_nothing():
     assert not any("copy" in note for note in notes(X, {"y": "category"}, rows(40)))
     one = [row | {"y": "yes" if at else "no"} for at, row in enumerate(rows(40))]
     assert not any("copy" in note for note in notes({"kind": "category"}, {"y": "category"}, one))
+
+
+def test_a_number_whose_ranges_are_the_labels_is_named():
+    draw = random.Random(5)
+    train = [row | {"score": draw.random(), "at": draw.random()} for row in rows(120)]
+    train = [row | {"score": row["score"] + (row["y"] == "yes")} for row in train]
+    inputs = X | {"score": "number", "at": "number"}
+    (note,) = [note for note in notes(inputs, {"y": "category"}, train) if "copy" in note]
+    assert note.startswith("inputs.score gives outputs.y almost alone (100.0% of the ")
+    assert "leave it out" in note and "'score' is not known when you predict" in note
+    mixed = [row | {"score": row["at"]} if at % 20 == 0 else row for at, row in enumerate(train)]
+    assert not any("copy" in note for note in notes(inputs, {"y": "category"}, mixed))
+    numbered = [row | {"at": at} for at, row in enumerate(sorted(train, key=lambda row: row["y"]))]
+    assert sum("copy" in note for note in notes(inputs, {"y": "category"}, numbered)) == 2
+
+
+def test_a_text_that_spells_its_label_goes_by_the_advice():
+    train = [row | {"x": f"{row['x']} was {row['y'].title()}, they said"} for row in rows(60)]
+    words = {"x": {"type": "text", "tokenizer": "word"}}
+    (note,) = [note for note in notes(words, {"y": "category"}, train) if "among its words" in note]
+    assert note.startswith("inputs.x has the value of outputs.y among its words (100.0% of the training rows)")
+    assert note.endswith("if it is not there when you predict, delete it from the texts")
+    cut = [row | {"x": row["x"].replace("Yes", "").replace("No", "")} for row in train]
+    assert not any("among its words" in note for note in notes(words, {"y": "category"}, cut))
+    both = [row | {"x": f"{row['x']} yes or no"} for row in train]
+    assert not any("among its words" in note for note in notes(words, {"y": "category"}, both))
+
+
+def test_rows_that_are_alike_but_for_their_label_go_by_the_advice():
+    draw = random.Random(2)
+    train = [row | {"x": row["x"][:2], "place": draw.choice(["north", "south"])} for row in rows(80)]
+    train = [row | {"x": f"{at % 40}", "y": "yes" if at < 40 or at % 4 else "no"} for at, row in enumerate(train)]
+    (note,) = [note for note in notes(X, {"y": "category"}, train, rows(9, seed=1)) if "add an input" in note]
+    assert note.startswith(
+        "20 of 80 training rows have the same inputs as a row of another value of outputs.y: no model gets more than"
+        " 87.5% of the training rows right; correct these values, or add an input that tells such rows apart"
+    )
+    held = [row | {"place": "north"} for row in rows(9, seed=1)]
+    corrected = [row | {"y": "yes"} for row in train] + [row | {"place": "north"} for row in rows(9)]
+    more = [row | {"place": "north" if at < 40 else "south"} for at, row in enumerate(train)]
+    for inputs, data in ((X, corrected), (X | {"place": "category"}, more)):
+        assert not any("add an input" in note for note in notes(inputs, {"y": "category"}, data, held))
+    amounts = [row | {"y": float(at % 7)} for at, row in enumerate(train)]
+    assert not any("add an input" in note for note in notes(X, {"y": "number"}, amounts, amounts[:9]))
+
+
+def test_labels_that_validation_alone_has_are_counted_and_go_by_the_advice(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "x,y\n"
+        + "".join(f"{row['x']},{'rare' + str(at) if at % 4 == 0 else row['y']}\n" for at, row in enumerate(rows(200)))
+    )
+    data = {"train": str(tmp_path / "t.csv")}
+    told = prepare(from_arguments(X, {"y": "category"}, data=data, training={"epochs": 1}))
+    (note,) = [note for note in told.notes if "no model can know it" in note]
+    assert (
+        note.startswith("valid: ") and " of 20 rows have a label of outputs.y that no training row has, such as 'rare"
+    )
+    assert note.endswith("no model can know it; give more rows of such labels, or leave them out")
+    kept = prepare(from_arguments(X, {"y": "category"}, data=data | {"valid": data["train"]}, training={"epochs": 1}))
+    assert not any("no model can know it" in note for note in kept.notes)
