@@ -106,7 +106,7 @@ def check(recipe: Recipe, *, roots: Sequence[Path] = (), say: Callable[[str], No
 
     Data are read, vocabularies fitted and examples encoded as for training, which then finds them in the cache.
     """
-    return run_check.check(recipe, roots, say)
+    return run_check.check(recipe, [*roots, *recipe.roots], say)
 
 
 def fit(
@@ -150,6 +150,7 @@ def fit(
     listeners = Listeners(progress=on_event, notes=say)
     if effort != 1 and getattr(recipe.settings, "from") is not None:
         raise ConfigError("--effort tries models of other forms, which cannot start from an earlier run; leave one out")
+    roots = [*roots, *recipe.roots]
     with TURN:
         if effort != 1:
             return efforts.train(
@@ -507,6 +508,7 @@ def probe(
     if isinstance(source, Recipe):
         if at == "end":
             raise ConfigError(f"--at end: {source.origin} is not trained; give the folder of its run, or --at start")
+        roots = [*roots, *source.roots]
         run = run_train.untrained(source, roots=roots, data=data or {}, say=say)
         split, data = split or "valid", (data or {}).get(split or "valid")
     else:
@@ -562,6 +564,7 @@ def probe_course(
     if not epochs or min(epochs) < 0 or max(epochs) > last:
         raise ConfigError(f"--epochs {', '.join(map(str, epochs))}: from 0 to {last}, the recipe's training.epochs")
     findings: dict[int, Finding] = {}
+    roots = [*roots, *recipe.roots]
     with tempfile.TemporaryDirectory() as folder:
         session = run_train.begin(
             recipe,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -60,8 +61,7 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
         falling = "underfitting: the validation loss was still falling when training ended"
         lines.append(falling if curve.unfinished() else end)
         if training.max_updates is not None:
-            more = f"training.max_updates={MORE_EPOCHS * training.max_updates}"
-            return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}", more], unfinished=True)
+            return Verdict(lines, _more_updates(training, curve), unfinished=True)
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
     if curve.is_one_epoch():
         lines.append("one epoch shows neither over- nor underfitting: more of them would tell")
@@ -130,6 +130,13 @@ def _beside(name: str, compared: Compared, higher: bool) -> str:
     excludes = compared.low > 0 or compared.high < 0
     why = "may be chance" if not excludes else "may be chance, since few examples, or blocks of them, show it"
     return f"{ahead} the baseline, {name} ({compared.first:.4g}): {number}, {why}"
+
+
+def _more_updates(training: Settings, curve: Curve) -> list[str]:
+    """Twice the updates, and more epochs only where these updates need them."""
+    epochs = MORE_EPOCHS * math.ceil(curve.epochs[-1]["epoch"])
+    enough = [] if epochs <= training.epochs else [f"training.epochs={epochs}"]
+    return [*enough, f"training.max_updates={MORE_EPOCHS * training.max_updates}"]
 
 
 def _overfitting(curve: Curve) -> str:

@@ -3,6 +3,7 @@ nearest word."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,9 @@ from ostinato.recipe.schema import opened, recipe_class
 from ostinato.recipe.yaml_text import dump_yaml, line_numbers, parse_yaml
 from ostinato.registry import SameAs, Settings, component, keyword_only, names, room_of, settings_class
 
+RUN_FILE, RECIPE_FILE = "bundle.json", "recipe.yaml"
+"""Of a run folder: what describes it, and the recipe that it keeps."""
+
 
 @dataclass
 class Recipe:
@@ -38,6 +42,7 @@ class Recipe:
         origin: its file's name for messages.
         reasons: why a value was chosen from the data, by its path.
         notes: the old words that were replaced.
+        roots: further folders that its paths are looked up in.
     """
 
     settings: Settings
@@ -46,6 +51,7 @@ class Recipe:
     origin: str
     reasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    roots: Sequence[Path] = ()
 
     def plain(self) -> dict[str, Any]:
         """Every setting written out."""
@@ -101,9 +107,11 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     if is_data(str(path)) and path.is_file():
-        asked = shlex.join(["ostinato", "init", str(path), "--recipe", f"{path.name.split('.')[0]}.yaml"])
+        recipe = f"{path.name.split('.')[0]}.yaml"
+        asked = shlex.join(["ostinato", "init", str(path), "--recipe", recipe])
         raise ConfigError(
-            f"{path}: by its name this is a table or text, and a recipe is needed; `{asked}` looks at it and writes one"
+            f"{path}: by its name this is a table or text, and a recipe is needed; `{asked}` looks at it and"
+            f" writes one; put {recipe} in its place then"
         )
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ConfigError(f"{path}: a pipe or a device, and a recipe is read from a file; write it into one")
@@ -124,7 +132,19 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     origin = " ".join([str(path), *(f"--set {assignment}" for assignment in sets)])
     plain, notes = migrate(plain)
     notes += set_all(plain, sets, origin)
-    return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin, notes=notes)
+    base, roots = _trained_in(path)
+    return Recipe(check(plain, origin, text, to_train=True), plain, base, origin, notes=notes, roots=roots)
+
+
+def _trained_in(path: Path) -> tuple[Path, list[Path]]:
+    """The folder and further ones that the paths of a recipe are relative to: its own, or of one that a run kept those
+    of its training, while they are there."""
+    try:
+        kept = json.loads((path.parent / RUN_FILE).read_text(encoding="utf-8")) if path.name == RECIPE_FILE else {}
+        base, roots = Path(kept["data"]["base"]), [Path(root) for root in kept["data"].get("roots", ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no run, or a damaged one
+        return path.parent, []
+    return (base, roots) if base.is_dir() else (path.parent, roots)
 
 
 def from_plain(plain: dict[str, Any], origin: str) -> Recipe:

@@ -22,6 +22,7 @@ from torch import Tensor
 from ostinato.errors import BundleError
 from ostinato.files import as_json, with_checksum, without_checksum, write
 from ostinato.recipe.migrate import migrate, new_path, report_today
+from ostinato.recipe.read import RECIPE_FILE, RUN_FILE
 
 VERSION = 2
 
@@ -38,11 +39,11 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
 DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS, EFFORT, CHECKPOINTS = (
-    "bundle.json",
+    RUN_FILE,
     "weights.safetensors",
     "metrics.json",
     "README.md",
-    "recipe.yaml",
+    RECIPE_FILE,
     "baselines.safetensors",
     "members",
     "effort.json",

@@ -200,8 +200,10 @@ class Run:
         values, lengths = encode_values(self.modalities[place], raws, lambda row: f"{where(row)}, {place}", unknown)
         direction, _, name = place.partition(".")
         if direction == "inputs" and not self.graph.encoder(name).reads_sequences and not lengths.all():
+            others = int((lengths == 0).sum()) - 1
+            so = f", in {others:,} more row{'s' * (others > 1)} too" if others else ""
             raise DataError(
-                f"{where(int(lengths.argmin()))}, {place}: is missing, and only a sequence can be empty;"
+                f"{where(int(lengths.argmin()))}, {place}: is missing{so}, and only a sequence can be empty;"
                 " fill it in, or leave the row out"
             )
         return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []

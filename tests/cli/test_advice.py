@@ -663,8 +663,8 @@ evaluate RUN --origins 2 | no series; leave it out | evaluate RUN --split valid
 errors RUN --output e.npy | give .csv, .jsonl, .parquet | errors RUN --output e.csv
 score RUN --input tset.tsv | did you mean 'test.tsv'? | score RUN --input test.tsv
 check tiny.yml | did you mean 'tiny.yaml'? | check tiny.yaml
-check train.tsv | `ostinato init train.tsv --recipe train.yaml` looks at it and writes one
-    | init train.tsv --recipe train.yaml
+check train.tsv | `ostinato init train.tsv --recipe train.yaml` looks at it and writes one; put train.yaml
+    in its place then | init train.tsv --recipe train.yaml
 check tiny.yaml --set training.epocs=3 | did you mean 'epochs' | check tiny.yaml --set training.epochs=3
 check tiny.yaml --set training | write PATH=VALUE, such as training.epochs=5 | check tiny.yaml --set training.epochs=5
 init train.tsv --in dee | did you mean 'de'? | init train.tsv --in de

@@ -401,6 +401,9 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     finite(said.json)
     says = ["table.jsonl line 3, inputs.size: is missing", "only a sequence can be empty", "leave the row out"]
     refused("predict", "table", "--input", "table.jsonl", says=says)
+    rows[9]["size"] = rows[12]["size"] = None
+    write_rows(folder / "holes.jsonl", rows)
+    refused("predict", "table", "--input", "holes.jsonl", says=["is missing, in 2 more rows too, and only a sequence"])
 
 
 def test_a_covariate_known_ahead_that_is_missing_is_named_by_its_first_date(folder, train, refused):

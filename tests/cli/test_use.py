@@ -405,3 +405,26 @@ def test_a_run_whose_folder_is_gone_cannot_be_saved_elsewhere(trained, tmp_path)
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(BundleError, match="run: the folder of this run is gone.*fit again"):
         model.save(tmp_path / "other")
+
+
+def test_the_recipe_that_a_run_keeps_finds_its_data_as_training_did(here, cli, monkeypatch):
+    (here / "sets").mkdir()
+    (here / "recipes").mkdir()
+    (here / "train.tsv").rename(here / "recipes/train.tsv")
+    (here / "test.tsv").rename(here / "recipes/test.tsv")
+    (here / "valid.tsv").rename(here / "sets/valid.tsv")
+    (here / "tiny.yaml").rename(here / "recipes/tiny.yaml")
+    small = ("--set", "training.epochs=1", "--data-root", "sets")
+    assert cli("train", "recipes/tiny.yaml", *small, "--run", "runs/a").code == 0
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    checked = cli("check", "../runs/a/recipe.yaml")
+    assert checked.code == 0 and "recipe.yaml: good" in checked.out, checked.err
+    again = cli("train", "../runs/a/recipe.yaml", "--run", "b")
+    assert again.code == 0, again.err
+    # A copy is a recipe like any other, and so is one whose folder is gone.
+    (here / "elsewhere/recipe.yaml").write_text((here / "runs/a/recipe.yaml").read_text())
+    assert cli("check", "recipe.yaml").code != 0
+    (here / "recipes").rename(here / "moved")
+    gone = cli("check", "../runs/a/recipe.yaml")
+    assert gone.code != 0 and "no file train.tsv; looked at ../runs/a" in gone.err

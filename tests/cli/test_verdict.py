@@ -9,7 +9,7 @@ import pytest
 
 from ostinato.evaluation.intervals import Compared, Measured
 from ostinato.evaluation.report import Report
-from ostinato.evaluation.verdict import _beside, _overfitting, _Result, verdict
+from ostinato.evaluation.verdict import _beside, _more_updates, _overfitting, _Result, verdict
 from ostinato.metrics.contract import Predictions
 from ostinato.recipe.read import from_arguments
 from ostinato.registry import component
@@ -173,6 +173,32 @@ def test_a_validation_loss_that_settled_while_rows_were_learnt_by_heart_gets_mor
         " epochs learnt the training rows by heart"
     )
     assert said.sets == ["inputs.x.encoder.dropout=0.5"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "ended_in", "sets"),
+    [
+        (20, 1, ["training.max_updates=80"]),
+        (20, 10, ["training.max_updates=80"]),
+        (20, 10.5, ["training.epochs=22", "training.max_updates=80"]),
+        (1, 1, ["training.epochs=2", "training.max_updates=80"]),
+    ],
+)
+def test_more_updates_bring_more_epochs_only_where_these_would_end_before(epochs, ended_in, sets):
+    training = from_arguments(
+        {"x": "text"}, {"y": "category"}, training={"epochs": epochs, "max_updates": 40}
+    ).settings.training
+    curve = Curve([{"epoch": ended_in, "update": 40}], "updates", 1, 1, False)
+    assert _more_updates(training, curve) == sets
+
+
+def test_a_run_cut_by_its_updates_gets_more_of_them_and_the_command_works(here, cli, table):
+    table("rule", 200, by_rule)
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.max_updates=4", "--run", "run")
+    command = following(said)
+    assert "training.max_updates=8" in command and "training.epochs" not in command and "--run run-2" in command
+    again = cli(*shlex.split(command)[1:])
+    assert again.code == 0 and "8 updates" in again.err
 
 
 def test_json_carries_the_same(here, cli, table):
