@@ -338,7 +338,7 @@ WRONG = {
     "search": ("bean", {"type": "beam", "width": 0}, 7),
     "training.optimizer": ("adamm", {"type": "adam", "learning_rate": -1}),
     "training.epochs": (0, 1.5, "3", None),
-    "version": (3, "2"),
+    "version": (4, "3"),
 }
 WRONGS = [(path, value) for path, values in WRONG.items() for value in values]
 

@@ -13,7 +13,7 @@ from ostinato.errors import ConfigError
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import Dropout
 from ostinato.modalities.contract import Values
-from ostinato.registry import Count, Rate, Room, Settings, Whole, build, component
+from ostinato.registry import Count, Rate, Room, Settings, build, component
 from ostinato.steps import Layout, Steps
 
 KERNEL = 3
@@ -23,13 +23,12 @@ KERNEL = 3
 class Subsampled(Encoder):
     """Another encoder over fewer steps: each convolution gives one for two.
 
-        h_0     = x, without the masked numbers; with `centered` less their mean over the sequence
+        h_0     = x; with `centered` less its mean over the sequence
         h_l[j]  = relu(W_l [h_{l-1}[2j - 1]; h_{l-1}[2j]; h_{l-1}[2j + 1]] + b_l)      zeros beyond the sequence
         steps, summary = those of `encoder` over the top layer
 
     T steps become T / 2^layers, rounded up, which is what recurrent nets and attention over frames of sound need: fewer
-    steps to learn over, and less to compute. In training whole bands of numbers and stretches of steps may be masked
-    (SpecAugment), other ones in each epoch.
+    steps to learn over, and less to compute.
 
     Over a causal `encoder` reading resumes from a state after a multiple of 2^layers steps: its state, then the last
     step that each convolution read.
@@ -42,20 +41,15 @@ class Subsampled(Encoder):
         layers: how many convolutions.
         hidden_size: the width of each.
         dropout: the probability of dropping a value after each.
-        step_masks: how many stretches of steps are set to zero in each training example.
-        step_width: the most steps of one, which is no longer than half of the example; 20 by default.
-        band_masks: likewise of the numbers of a step, neighbours such as the bands of a spectrum.
-        band_width: the most numbers of one; a fifth of them by default.
         centered: whether each number is read without its mean over the sequence: of the logarithms of a spectrum this
             takes microphone and voice out (cepstral mean normalization), as they are after augmentation.
 
     Errors:
-        ConfigError: a width without masks; `encoder` reads no sequences of vectors; `centered` before a causal
-            encoder, which would read what lies ahead.
+        ConfigError: `encoder` reads no sequences of vectors; `centered` before a causal encoder, which would read what
+            lies ahead.
         ValueError: a state is given, and `encoder` is not causal.
 
-    Source: two convolutions of stride 2: Dong, Xu and Xu 2018, doi:10.1109/ICASSP.2018.8462506; masks: Park 2019,
-        arXiv:1904.08779, section 2, without the warping of time; zero is the mean of scaled numbers.
+    Source: two convolutions of stride 2: Dong, Xu and Xu 2018, doi:10.1109/ICASSP.2018.8462506.
     """
 
     takes = (Values,)
@@ -68,17 +62,9 @@ class Subsampled(Encoder):
         layers: Count = 2,
         hidden_size: Count = 128,
         dropout: Rate = 0.0,
-        step_masks: Whole = 0,
-        step_width: Count | None = None,
-        band_masks: Whole = 0,
-        band_width: Count | None = None,
         centered: bool = False,
     ):
         super().__init__()
-        for what, masks, width in (("step", step_masks, step_width), ("band", band_masks, band_width)):
-            if width is not None and not masks:
-                raise ConfigError(f"subsampled: {what}_width has no effect without {what}_masks; set both, or neither")
-        self.masks = ((step_masks, step_width or 20), (band_masks, band_width or max(1, spec.size // 5)))
         self.convolutions = nn.ModuleList(
             nn.Linear(KERNEL * (hidden_size if layer else spec.size), hidden_size) for layer in range(layers)
         )
@@ -118,7 +104,7 @@ class Subsampled(Encoder):
         values = steps.values.nan_to_num()
         if self.centered:
             values = _centered(values, steps.layout)
-        read, after = steps.with_values(self._masked(values, steps.layout) if self.training else values), []
+        read, after = steps.with_values(values), []
         for layer, earlier in zip(self.convolutions, before):
             windows, last = _halved(read, earlier)
             after.append(last)
@@ -129,19 +115,6 @@ class Subsampled(Encoder):
     def layers(self) -> list[Iterable[nn.Module]]:
         return [*([layer] for layer in self.convolutions), *self.encoder.layers()]
 
-    def _masked(self, values: Tensor, layout: Layout) -> Tensor:
-        (step_masks, step_width), (band_masks, band_width) = self.masks
-        if band_masks:
-            bands = torch.full_like(layout.lengths, values.shape[1]).to(values.device)
-            values = values.masked_fill(
-                _masks(bands, values.shape[1], band_masks, torch.full_like(bands, band_width))[layout.rows], 0.0
-            )
-        if step_masks:
-            lengths = layout.lengths.to(values.device)
-            masked = _masks(lengths, layout.longest, step_masks, (lengths / 2).clamp(max=step_width))
-            values = values.masked_fill(masked[layout.rows, layout.positions].unsqueeze(1), 0.0)
-        return values
-
 
 def _centered(values: Tensor, layout: Layout) -> Tensor:
     """(N, C) without the mean of each sequence."""
@@ -150,16 +123,6 @@ def _centered(values: Tensor, layout: Layout) -> Tensor:
     )
     means = sums / layout.lengths.to(values.device).clamp(min=1).unsqueeze(1)
     return values - means.to(values.dtype)[layout.rows]
-
-
-def _masks(lengths: Tensor, longest: int, masks: int, widths: Tensor) -> Tensor:
-    """(B, longest) which places of each row lie within one of the stretches that are drawn for it, each as
-    long as `widths` (B,) at most."""
-    size, start = torch.rand(2, len(lengths), masks, 1, device=lengths.device)
-    size = 1 + (size * widths.view(-1, 1, 1)).floor()
-    start = (start * (lengths.view(-1, 1, 1) - size + 1).clamp(min=1)).floor()
-    places = torch.arange(longest, device=lengths.device)
-    return ((places >= start) & (places < start + size)).any(1)
 
 
 def _halved(steps: Steps, before: Tensor | None) -> tuple[Steps, Tensor]:

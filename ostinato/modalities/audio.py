@@ -15,11 +15,11 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import file_content, is_missing
 from ostinato.modalities._griffin_lim import fft_size, frames_of, griffin_lim, powers
 from ostinato.modalities._recording import HIGHEST_RATE, LOWEST_RATE, Recording, as_samples, wav
-from ostinato.modalities._varied import NOISE_SPREAD, at_speed, before_warp, between, factor
+from ostinato.modalities._varied import NOISE_SPREAD, Masks, at_speed, before_warp, between, factor
 from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.modalities.series import Series
 from ostinato.raw.numbers import as_array
-from ostinato.registry import Count, NonNegative, Positive, Rate
+from ostinato.registry import Count, NonNegative, Positive, Rate, Whole
 
 FLOOR = 1e-10
 """Added to the power of a band, so that silence has a logarithm."""
@@ -61,6 +61,7 @@ class Audio(Modality):
 
         E'_t[b]  = gain E_{speed tempo t}[band of w^-1(f_b)] + noise_t[b]      lines between frames and between bands
         w        = the warp of frequencies by speed tract, which leaves half the rate where it is
+        masked   = whole bands and stretches of frames as the mean of training (SpecAugment)
         noise    = white: its power in a band is gamma distributed, as many squared numbers as the band has frequencies
 
     Args:
@@ -79,6 +80,10 @@ class Audio(Modality):
         level_change: in training, how many decibels louder or softer it is at most.
         noise_distance: in training, how many decibels white noise lies below a recording at least, and 30 more at
             most; None: no noise.
+        step_masks: in training, how many stretches of steps are masked: set to the mean.
+        step_width: the most steps of one, which is no longer than half of the example; 20 by default.
+        band_masks: likewise of the numbers of a frame, neighbours such as bands.
+        band_width: the most numbers of one; a fifth of them by default.
 
     Shapes:
         encoded (T, bands), (T, coefficients), or (T, samples of a hop)
@@ -125,6 +130,10 @@ class Audio(Modality):
         tract_change: Rate = 0.0,
         level_change: NonNegative = 0.0,
         noise_distance: float | None = None,
+        step_masks: Whole = 0,
+        step_width: Count | None = None,
+        band_masks: Whole = 0,
+        band_width: Count | None = None,
     ):
         spectrum = {
             "window_seconds": window_seconds,
@@ -157,6 +166,7 @@ class Audio(Modality):
         self._recorded_at: int | None = None
         self._changes = (speed_change, tempo_change, tract_change)
         self._level_change, self._noise_distance = level_change, noise_distance
+        self._masks = Masks.of("audio", step_masks, step_width, band_masks, band_width)
         levels = level_change > 0 or noise_distance is not None
         self._is_varied = levels or any(self._changes)
         if self._is_varied and (features == "waveform" or (scale == "row" and (features == "mfcc" or levels))):
@@ -168,11 +178,17 @@ class Audio(Modality):
     @staticmethod
     def traits(settings: Any) -> Traits:
         changes = (settings.speed_change, settings.tempo_change, settings.tract_change, settings.level_change)
-        return Traits(varies=any(changes) or settings.noise_distance is not None)
+        masks = settings.step_masks or settings.band_masks
+        return Traits(varies=bool(any(changes) or masks or settings.noise_distance is not None))
 
     def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-        if not len(steps) or not self._is_varied:
+        if not len(steps):
             return steps
+        changed = self._changed(steps, chance) if self._is_varied else steps
+        return self._masks.over(changed, self._frames.blank(), chance).astype(np.float32)
+
+    def _changed(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        """Frames as they sound by the settings that change the sound."""
         speed, tempo, tract = (factor(chance, most) for most in self._changes)
         mean, deviation = (0.0, 1.0) if self._by_row else self._frames.scaling()
         logs = at_speed(steps * deviation + mean, speed * tempo)
@@ -188,7 +204,7 @@ class Audio(Modality):
             logs = scipy.fft.dct(logs, axis=1, norm="ortho")[:, : self.coefficients]
         if self._by_row:
             mean, deviation = logs.mean(0), np.maximum(logs.std(0), 1e-6)
-        return ((logs - mean) / deviation).astype(np.float32)
+        return (logs - mean) / deviation
 
     def _warped(self, tract: float) -> np.ndarray:
         """(bands,) the place among the bands of what comes to lie in each."""

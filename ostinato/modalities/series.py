@@ -10,10 +10,10 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import array_of, content_of, is_missing
-from ostinato.modalities._varied import at_speed, factor
+from ostinato.modalities._varied import Masks, at_speed, factor
 from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
-from ostinato.registry import NonNegative, Rate
+from ostinato.registry import Count, NonNegative, Rate, Whole
 
 ROUNDING = 1e-6
 """The share of the deviation below which a value that was scaled and back again is 0."""
@@ -44,12 +44,16 @@ class Series(Modality):
             1 / 1.2 to 1.2, uniform in its logarithm, another one in each epoch; steps lie on the lines between those
             that were measured.
         noise: in training, the deviation of what is added to each number, in scaled units.
+        step_masks: in training, how many stretches of steps are masked: set to the mean.
+        step_width: the most steps of one, which is no longer than half of the example; 20 by default.
+        band_masks: likewise of the channels, neighbours among them.
+        band_width: the most numbers of one; a fifth of them by default.
 
     Shapes:
         encoded (T, C + channels with gaps)
 
     Errors:
-        ConfigError: the separator could be a part of a number.
+        ConfigError: the separator could be a part of a number; a width without masks.
         DataError: a value is no series, a step has another number of channels, a number is infinite or no number; or no
             row of the training split has a number in some channel.
     """
@@ -69,6 +73,7 @@ class Series(Modality):
     }
     array_endings = (".npy", ".npz")
     over_time = "channels"
+    examples = tuple(np.add.outer(np.arange(count), np.arange(20.0) ** 2).tolist() for count in (12, 7))
 
     def __init__(
         self,
@@ -78,24 +83,30 @@ class Series(Modality):
         separator: str = " ",
         tempo_change: Rate = 0.0,
         noise: NonNegative = 0.0,
+        step_masks: Whole = 0,
+        step_width: Count | None = None,
+        band_masks: Whole = 0,
+        band_width: Count | None = None,
     ):
         if not separator or any(sign.isalnum() or sign in ".+-[]/?" for sign in separator):
             raise ConfigError(
                 f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ',' or ';'"
             )
         self._scale, self._separator, self._tempo_change, self._noise = scale, separator, tempo_change, noise
+        self._masks = Masks.of("series", step_masks, step_width, band_masks, band_width)
         self._set([], [], [])
 
     @staticmethod
     def traits(settings: Any) -> Traits:
-        varies = settings.tempo_change > 0 or settings.noise > 0
+        varies = max(settings.tempo_change, settings.noise, settings.step_masks, settings.band_masks) > 0
         return Traits(known_future=settings.known_future, varies=varies)
 
     def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
         steps = at_speed(steps, factor(chance, self._tempo_change))
         # Between a number and a gap lies a gap.
         noisy = steps[:, : len(self._mean)] + chance.normal(0, self._noise, (len(steps), len(self._mean)))
-        return np.concatenate([noisy, np.isnan(noisy)[:, self._gaps]], 1).astype(np.float32)
+        masked = self._masks.over(noisy, self.blank(), chance)
+        return np.concatenate([masked, np.isnan(masked)[:, self._gaps]], 1).astype(np.float32)
 
     def _set(self, mean: Sequence[float], deviation: Sequence[float], gaps: Sequence[bool]) -> None:
         self._mean, self._deviation = np.array(mean, dtype=np.float64), np.array(deviation, dtype=np.float64)
@@ -159,6 +170,10 @@ class Series(Modality):
     def scaling(self) -> tuple[Any, Any]:
         """Mean and deviation that encoded steps are scaled by, where these are not of the row."""
         return (self._mean, self._deviation) if self._scale == "dataset" else (0.0, 1.0)
+
+    def blank(self) -> np.ndarray | float:
+        """What masked numbers are: the mean of the training split, or of the row, in scaled units."""
+        return self._mean if self._scale == "none" else 0.0
 
     def decode(self, array: Array) -> list[float | None] | list[list[float | None]]:
         """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still

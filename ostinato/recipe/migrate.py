@@ -1,8 +1,8 @@
 """Old words of recipes and what replaces them: one table for files, `--set`, sweeps, Python arguments, run folders and
 checkpoints.
 
-A recipe without a version, or of version 1, may have the words on the left; each is replaced, and a note names the new
-one. Code knows the new words alone, so this is the one place besides `infer` and `other_tools` that names members.
+A recipe without a version, or of an earlier one, may have the words on the left; each is replaced, and a note names the
+new one. Code knows the new words alone, so this is the one place besides `infer` and `other_tools` that names members.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from ostinato.metrics.contract import key_of
 from ostinato.registry import Settings, component, names, settings_class
 
-VERSION = 2
-"""Of recipes. Version 1 had the words that this table replaces."""
+VERSION = 3
+"""Of recipes. Those before had the words that this table replaces."""
 
 Path = tuple[str, ...]
 
@@ -30,9 +30,11 @@ class Rule(NamedTuple):
     Args:
         place: of the setting that holds it; `*` is any name.
         old: its old word.
-        new: the new path below the same place.
+        new: the new path below the same place, or `up` levels above it; none: it is left out.
         values: an old value -> the new one; others are kept. Or a function of the value.
         applies: whether the rule holds, asked of the recipe, the path of the place and the value.
+        since: the version of recipes that has the new word.
+        up: see `new`.
     """
 
     place: Path
@@ -40,6 +42,16 @@ class Rule(NamedTuple):
     new: Path
     values: Mapping[Any, Any] | Callable[[Any], Any] = {}
     applies: Callable[[Mapping[str, Any], Path, Any], bool] = _always
+    since: int = 2
+    up: int = 0
+
+    def holds(self, place: Path, word: str) -> bool:
+        """Whether it is of this word there."""
+        return self.old == word and _fits(self.place, place)
+
+    def path(self, place: Path) -> Path:
+        """Where the new word is."""
+        return (*place[: len(place) - self.up], *self.new)
 
 
 def migrate(plain: dict[str, Any], *, always: bool = False) -> tuple[dict[str, Any], list[str]]:
@@ -50,11 +62,12 @@ def migrate(plain: dict[str, Any], *, always: bool = False) -> tuple[dict[str, A
         always: replaces them in a recipe of this version too: what `--set` brought may have old words.
     """
     version = plain.get("version", 1)
-    if not always and (isinstance(version, bool) or version != 1):
+    is_old = isinstance(version, int) and not isinstance(version, bool) and 1 <= version < VERSION
+    if not always and not is_old:
         return plain, []
     notes: list[str] = []
-    moved = _moved(plain, (), plain, notes)
-    if version == 1 and not isinstance(version, bool) and "version" in plain:
+    moved = _Moving(plain, 1 if always else version, notes).moved(plain, ())
+    if is_old and "version" in plain:
         moved["version"] = VERSION
     return moved, notes
 
@@ -63,15 +76,23 @@ def new_path(path: str, plain: Mapping[str, Any]) -> str:
     """The path today of a setting of a recipe in old words."""
     keys = tuple(path.split("."))
     for rule in RULES:
-        if rule.old == keys[-1] and _fits(rule.place, keys[:-1]) and rule.applies(plain, keys[:-1], None):
-            return ".".join((*keys[:-1], *rule.new))
+        value = _at(plain, keys[:-1]).get(keys[-1])
+        if rule.new and rule.holds(keys[:-1], keys[-1]) and rule.applies(plain, keys[:-1], value):
+            return ".".join(rule.path(keys[:-1]))
     return path
 
 
 def in_one_line(notes: Sequence[str]) -> str:
     """Each word of these notes once, without its place: for a run folder, whose recipe is written out in full."""
     words = (note.removesuffix(" now").split(" is ") for note in notes)
-    return ", ".join(dict.fromkeys(f"{old.rpartition('.')[2]} is {new.rpartition('.')[2]}" for old, new in words))
+    last = [(old.rpartition("."), new.rpartition(".")) for old, new in words]
+    # Where the word is the old one in another place, the place tells them apart.
+    return ", ".join(
+        dict.fromkeys(
+            f"{old[2]} is {new[2]}" if old[2] != new[2] else f"{old[0].rpartition('.')[2]}.{old[2]} is {new[2]}"
+            for old, new in last
+        )
+    )
 
 
 def report_today(plain: Any) -> Any:
@@ -100,27 +121,52 @@ def tensor_names(settings: Settings) -> Callable[[str], str]:
 def new_word(path: Path, plain: Mapping[str, Any]) -> str | None:
     """The path that replaces an old word, or None where it is none."""
     for rule in RULES:
-        if rule.old == path[-1] and _fits(rule.place, path[:-1]):
-            return ".".join((*path[:-1], *rule.new))
+        if rule.holds(path[:-1], path[-1]):
+            return ".".join(rule.path(path[:-1]))
     return None
 
 
-def _moved(node: Mapping[str, Any], place: Path, recipe: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in node.items():
-        new: Path = (key,)
-        for rule in RULES:
-            if rule.old == key and _fits(rule.place, place) and rule.applies(recipe, place, value):
-                changed = _changed(rule, value)
-                if rule.new == (key,) and changed == value:
-                    continue
-                notes.append(_note((*place, key), value, (*place, *rule.new), changed))
-                new, value = rule.new, changed
-                break
-        if isinstance(value, Mapping):
-            value = _moved(value, (*place, *map(str, new)), recipe, notes)
-        _put(result, new, value)
-    return result
+class _Moving:
+    """A recipe on its way to the words of today.
+
+    Args:
+        recipe: in old words.
+        version: its own.
+        notes: get a line for each word.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any], version: int, notes: list[str]):
+        self.recipe, self.notes = recipe, notes
+        self.rules = [rule for rule in RULES if rule.since > version]
+        self.raised: list[tuple[Path, Path, Any]] = []
+
+    def moved(self, node: Mapping[str, Any], place: Path) -> dict[str, Any]:
+        """The mapping at a place."""
+        result: dict[str, Any] = {}
+        for key, value in node.items():
+            new: Path = (key,)
+            for rule in self.rules:
+                if rule.holds(place, key) and rule.applies(self.recipe, place, value):
+                    changed = _changed(rule, value)
+                    if rule.path(place) == (*place, key) and changed == value:
+                        continue
+                    if rule.new or value:  # what never counted is left out without a word
+                        self.notes.append(_note((*place, key), value, rule.path(place) if rule.new else (), changed))
+                    new, value = rule.new, changed
+                    if rule.up:
+                        self.raised.append((place[: len(place) - rule.up], new, value))
+                        new = ()
+                    break
+            if not new:
+                continue
+            if isinstance(value, Mapping):
+                value = self.moved(value, (*place, *map(str, new)))
+            _put(result, new, value)
+        for path, word, value in self.raised:
+            if path == place:
+                _put(result, word, value)
+        self.raised = [raised for raised in self.raised if raised[0] != place]
+        return result
 
 
 def _changed(rule: Rule, value: Any) -> Any:
@@ -141,7 +187,7 @@ def _put(node: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _note(old: Path, value: Any, new: Path, changed: Any) -> str:
-    before, after = ".".join(map(str, old)), ".".join(map(str, new))
+    before, after = ".".join(map(str, old)), ".".join(map(str, new)) or "left out"
     if changed != value:
         return f"{before}: {_written(value)} is {after}: {_written(changed)} now"
     return f"{before} is {after} now"
@@ -195,6 +241,17 @@ def _has_decoder(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
     return _head(recipe, head[:-1]) == "autoregressive"
 
 
+def _masks(recipe: Mapping[str, Any], encoder: Path, value: Any) -> bool:
+    """Whether masks of an encoder are those of its column today."""
+    kind = _modality(recipe, encoder[:-1])
+    has = kind in names("modalities") and set(MASKS) <= set(settings_class("modalities", kind).model_fields)
+    return has and bool(value) and _had_masks(recipe, encoder, value)
+
+
+def _had_masks(recipe: Mapping[str, Any], encoder: Path, _: Any) -> bool:
+    return _at(recipe, encoder).get("type") == "subsampled"
+
+
 METRICS: Mapping[str, dict[str, Any]] = {
     "bleu_lowercase": {"type": "bleu", "lowercase": True},
     "bleu_lowercase_tokenized": {"type": "bleu", "lowercase": True, "tokenize": "moses"},
@@ -240,6 +297,8 @@ DECODER = ("cell", "hidden_size", "layers", "attention", "context", "input_feedi
 DECODER_TENSORS = ("attentions", "embedding", "cells", "bridge", "readout")
 """Modules of an autoregressive head that its decoder has: tensors `heads.OUTPUT.cells.*` are
 `heads.OUTPUT.decoder.cells.*`."""
+MASKS = ("step_masks", "step_width", "band_masks", "band_width")
+"""Settings that an encoder had and its column has."""
 RULES = (
     Rule(("inputs", "*", "encoder"), "both_ways", ("bidirectional",)),
     *(Rule(place, "several", ("multilabel",)) for place in COLUMNS),
@@ -251,4 +310,6 @@ RULES = (
     Rule(("outputs", "*"), "align", ("align",), {"next": "ahead"}, _is_forecast),
     *(Rule(("outputs", "*", "head"), word, ("decoder", word), {}, _has_decoder) for word in DECODER),
     Rule(("outputs", "*", "head"), "how", ("strategy",), {"step_by_step": "recursive"}, _has_forecast),
+    *(Rule(("inputs", "*", "encoder"), word, (word,), {}, _masks, since=3, up=1) for word in MASKS),
+    *(Rule(("inputs", "*", "encoder"), word, (), {}, _had_masks, since=3) for word in MASKS),
 )

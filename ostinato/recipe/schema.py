@@ -147,7 +147,7 @@ def recipe_class() -> type[Settings]:
     search = open_slots(Annotated[Settings, Room("searches")], "beam")
     columns = {name: dict.__class_getitem__((str, _columns(name))) for name in ("inputs", "outputs")}
     fields: dict[str, Any] = {
-        "version": (Literal[2], VERSION),
+        "version": (Literal[3], VERSION),
         "data": (Data, Field(default_factory=Data)),
         "from": (From | None, None),
         **{name: (column, Field(min_length=1)) for name, column in columns.items()},

@@ -24,18 +24,18 @@ from ostinato.files import as_json, with_checksum, without_checksum, write
 from ostinato.recipe.migrate import migrate, new_path, report_today
 from ostinato.recipe.read import RECIPE_FILE, RUN_FILE
 
-VERSION = 2
+VERSION = 3
 
 
 def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
-    """Of version 1 the recipe and the reasons have old words."""
+    """Of earlier versions the recipe and the reasons have old words."""
     old = plain["recipe"]
     recipe, notes = migrate(old)
     reasons = {new_path(path, old): why for path, why in plain.get("reasons", {}).items()}
-    return {**plain, "recipe": recipe, "reasons": reasons, "renamed": notes}
+    return {**plain, "recipe": recipe, "reasons": reasons, "renamed": [*plain.get("renamed", []), *notes]}
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words, 2: _in_new_words}
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
 DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS, EFFORT, CHECKPOINTS = (

@@ -113,8 +113,8 @@ classify | inputs.text.encoder={type: windowed, window: 1, start: learnt, bidire
 classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, centered: true, encoder:
     {bidirectional: false}}} | take an encoder that reads both ways, or leave centered out |
     inputs.text.encoder.encoder.bidirectional=true | -inputs.text.encoder.centered
-classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, step_width: 3}} | no effect without
-    step_masks; set both, or neither | inputs.text.encoder.step_masks=2 | -inputs.text.encoder.step_width
+classify | inputs.text={type: series, column: sizes, step_width: 3} | no effect without
+    step_masks; set both, or neither | inputs.text.step_masks=2 | -inputs.text.step_width
 translate | outputs.answer.head={copy: true} ; inputs.other=text ; outputs.answer.join=concatenate | leave the join
     out, or copy: false | -outputs.answer.join | outputs.answer.head.copy=false
 translate | outputs.answer.head={coverage: true} | set that too, or leave coverage out |

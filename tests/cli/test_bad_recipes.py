@@ -36,7 +36,7 @@ import pytest
             "attention: generall",
             ["outputs.en.head.decoder.attention", "'generall' is not known", "'general'"],
         ),
-        ("search:", "version: 99\nsearch:", ["version 99", "up to 2", "update Ostinato"]),
+        ("search:", "version: 99\nsearch:", ["version 99", "up to 3", "update Ostinato"]),
         ("outputs:\n  en:", "outputs:\n  de:", ["outputs.de", "an input too", "column: de"]),
         ("outputs:\n  en:", "outputs:\n  values:", ["line 8, outputs.values", "cannot be a name", "column: values"]),
         (

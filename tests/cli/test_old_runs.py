@@ -88,7 +88,7 @@ def test_it_measures_as_it_did(old, cli):
 
 def test_its_recipe_is_read_and_each_old_word_named(old):
     recipe = recipe_read.load("recipe.yaml")
-    assert recipe.plain()["version"] == 2
+    assert recipe.plain()["version"] == 3
     for word in ("both_ways", "known: ahead", "how: step_by_step", "watch"):
         assert word not in (old / "recipe.yaml").read_text() or any(word in note for note in recipe.notes)
 

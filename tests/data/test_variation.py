@@ -50,6 +50,15 @@ def test_a_row_is_varied_by_seed_epoch_and_its_number_whatever_its_company():
     assert all(rows_of(other)[0] != rows_of(alone)[0] for other in others)
 
 
+def test_masks_are_those_of_the_row_in_its_epoch_and_leave_its_length():
+    options = {"step_masks": 2, "step_width": 2}
+    plain = batch([6, 9, 4])
+    whole = vary(**options)(plain, np.array([7, 3, 5]), 2)
+    parts = [vary(**options)(batch([6]), np.array([7]), 2), vary(**options)(batch([6]), np.array([7]), 3)]
+    assert rows_of(whole)[0] == rows_of(parts[0])[0] != rows_of(parts[1])[0]
+    assert whole.inputs["sound"].layout.lengths.tolist() == [6, 9, 4]
+
+
 def test_what_would_be_too_short_for_its_target_stays_as_it_is():
     demand = Demand("words", CTC, "sound", 2)
     plain = batch([8] * 20, [[1, 2, 3, 1]] * 20)

@@ -33,8 +33,8 @@ VARIANTS = {
         {"layers": 2, "dropout": 0.5},
     ],
     "subsampled": [
-        {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "step_masks": 1, "step_width": 2},
-        {"encoder": {"type": "windowed", "hidden_size": 5}, "band_masks": 1, "dropout": 0.2},
+        {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "dropout": 0.2},
+        {"encoder": {"type": "windowed", "hidden_size": 5}, "dropout": 0.2},
         {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "centered": True},
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False}, "layers": 1},
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False, "cell": "gru"}, "layers": 2},

@@ -5,7 +5,7 @@ import pytest
 from scipy.fft import dct
 
 from ostinato.errors import ConfigError
-from ostinato.modalities._varied import at_speed, before_warp
+from ostinato.modalities._varied import Masks, at_speed, before_warp
 from ostinato.modalities.audio import Audio, wav
 from ostinato.modalities.piano_roll import PianoRoll
 from ostinato.modalities.series import Series
@@ -140,3 +140,59 @@ def test_a_piece_is_moved_to_another_key_and_stays_within_the_keys():
     assert shifts == {-2, -1, 0, 1, 2, 3}, "D is the second key above the lowest"
     assert all(frames == [[62 + s, 65 + s], [], [64 + s]] for frames in moved for s in [frames[0][0] - 62])
     assert np.array_equal(roll.varied(piece[1:2], np.random.default_rng(0)), piece[1:2]), "silence has no key"
+
+
+def masked(values, chance=None, mean=0.0, **options):
+    widths = {"step_masks": 0, "step_width": None, "band_masks": 0, "band_width": None}
+    return Masks.of("series", **widths | options).over(values, mean, chance or np.random.default_rng(0))
+
+
+def test_masks_hide_stretches_of_steps_and_of_neighbouring_numbers():
+    values = np.ones((40, 10))
+    steps, bands = (masked(values, **options) == 0 for options in ({"step_masks": 1}, {"band_masks": 1}))
+    for hidden, most in ((steps.all(1), 20), (bands.all(0), 2)):
+        places = np.flatnonzero(hidden)
+        assert 1 <= len(places) <= most and np.array_equal(places, np.arange(places[0], places[-1] + 1))
+    assert np.array_equal(steps, np.broadcast_to(steps[:, :1], steps.shape)), "steps are masked as a whole"
+    assert np.array_equal(bands, np.broadcast_to(bands[:1], bands.shape)), "numbers are masked in all steps"
+    counts = [
+        (masked(values, np.random.default_rng(seed), step_masks=2, step_width=3) == 0).all(1) for seed in range(200)
+    ]
+    assert {2, 3, 4, 5, 6} <= {hidden.sum() for hidden in counts} <= set(range(1, 7))
+    assert np.stack(counts).any(0).all(), "each step at some time"
+
+
+def test_no_more_than_half_of_an_example_is_one_stretch_and_none_of_one_step():
+    for count in (0, 1, 2, 3):
+        hidden = [
+            (masked(np.ones((count, 2)), np.random.default_rng(seed), step_masks=1) == 0).all(1).sum()
+            for seed in range(20)
+        ]
+        assert max(hidden, default=0) == count // 2
+
+
+def test_what_is_missing_stays_so_where_it_is_masked_and_the_rest_becomes_the_mean():
+    values = np.array([[1.0, np.nan], [np.nan, 2.0], [1.0, 2.0], [1.0, 2.0]])
+    hidden = masked(values, Always(0.0), np.array([5.0, 7.0]), step_masks=1, step_width=1)
+    assert np.array_equal(hidden, [[5.0, np.nan], [np.nan, 2.0], [1.0, 2.0], [1.0, 2.0]], equal_nan=True)
+
+
+@pytest.mark.parametrize(("scale", "blank"), [("dataset", [0, 0]), ("row", [0, 0]), ("none", [2.5, 4.5])])
+def test_masks_of_a_series_are_its_mean_in_scaled_units(scale, blank):
+    rows = [[[1.0, 3.0], [2.0, 4.0]], [[3.0, 5.0], [4.0, 6.0]]]
+    series = Series(scale=scale, step_masks=1)
+    series.fit(rows)
+    steps = series.encode(rows[0])
+    assert np.allclose(series.varied(steps, Always(0.0)), [blank, steps[1]])
+
+
+@pytest.mark.parametrize("features", ["log_mel", "mfcc", "waveform"])
+def test_masks_of_a_recording_follow_what_changes_its_sound(features):
+    recording = audio(features=features, step_masks=1)
+    frames = recording.varied(audio(features=features).encode(tone(440)), Always(0.0))
+    assert np.allclose(frames[0], np.mean(audio(features=features).encode(tone(440)), 0), atol=1e-4)
+    if features != "waveform":
+        both = audio(features=features, step_masks=1, speed_change=0.2).varied(
+            audio(features=features).encode(tone(440)), Always(0.0)
+        )
+        assert len(both) > len(frames) and np.allclose(both[0], frames[0])

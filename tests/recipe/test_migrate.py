@@ -7,7 +7,7 @@ import pytest
 
 from ostinato.errors import ConfigError
 from ostinato.recipe import read as recipe_read
-from ostinato.recipe.migrate import DECODER, VERSION, migrate, tensor_names
+from ostinato.recipe.migrate import DECODER, VERSION, in_one_line, migrate, tensor_names
 from ostinato.recipe.paths import at_path
 from ostinato.recipe.yaml_text import dump_yaml
 from ostinato.registry import component, keyword_only
@@ -21,6 +21,9 @@ SERIES = {
     "inputs": {"load": "series", "warm": "series"},
     "outputs": {"y": {"of": "load", "horizon": 4}},
 }
+SOUND = {"inputs": {"x": {"type": "audio", "encoder": "subsampled"}}, "outputs": {"y": "category"}}
+PEN = {"inputs": {"x": {"type": "strokes", "encoder": "subsampled"}}, "outputs": {"y": "category"}}
+MASKED = {"inputs": {"x": {"type": "audio", "step_masks": 1, "encoder": "subsampled"}}, "outputs": {"y": "category"}}
 MIXED = {"inputs": {"x": {"type": "tokens"}}, "outputs": {"y": {"type": "tokens"}}}
 
 # recipe, old path, old value, new path, new value
@@ -43,6 +46,9 @@ WORDS = [
     (SERIES, "outputs.y.align", "next", "outputs.y.align", "ahead"),
     (SERIES, "outputs.y.head.how", "step_by_step", "outputs.y.head.strategy", "recursive"),
     (SERIES, "outputs.y.head.how", "direct", "outputs.y.head.strategy", "direct"),
+    (SOUND, "inputs.x.encoder.step_masks", 2, "inputs.x.step_masks", 2),
+    (SOUND, "inputs.x.encoder.band_masks", 1, "inputs.x.band_masks", 1),
+    (MASKED, "inputs.x.encoder.step_width", 7, "inputs.x.step_width", 7),
     *(
         (TEXT, f"outputs.y.head.{word}", value, f"outputs.y.head.decoder.{word}", value)
         for word, value in {
@@ -161,3 +167,25 @@ def test_tensors_of_a_decoder_are_found_under_their_old_names():
         "encoders.x.cells.0.weight_h": "encoders.x.cells.0.weight_h",
     }.items():
         assert today(old) == new
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_masks_of_an_encoder_are_those_of_its_column_also_in_a_run_of_version_2(tmp_path, version):
+    """What never counted is left out in silence, and so is what its column has no place for."""
+    encoder = {"type": "subsampled", "layers": 1, "step_masks": 1, "step_width": 9, "band_masks": 0, "band_width": None}
+    recipe = {**SOUND, "inputs": {"x": {"type": "audio", "encoder": encoder}}, "version": version}
+    rest = {"modalities": {}, "lengths": {}, "data": {}, "reasons": {}, "versions": {}}
+    (tmp_path / bundles.DESCRIPTION).write_text(json.dumps({"version": version, "recipe": recipe, **rest}))
+    bundle = bundles.load(tmp_path)
+    column = {"type": "audio", "encoder": {"type": "subsampled", "layers": 1}, "step_masks": 1, "step_width": 9}
+    assert bundle.recipe == {**recipe, "inputs": {"x": column}, "version": VERSION}
+    assert in_one_line(bundle.renamed) == "encoder.step_masks is step_masks, encoder.step_width is step_width"
+    recipe = {**PEN, "inputs": {"x": {"type": "strokes", "encoder": encoder}}}
+    moved, notes = migrate(recipe)
+    assert moved["inputs"]["x"] == {"type": "strokes", "encoder": {"type": "subsampled", "layers": 1}}
+    assert notes[0] == "inputs.x.encoder.step_masks is left out now" and len(notes) == 2
+
+
+def test_words_of_version_1_stay_in_a_recipe_of_version_2():
+    plain = {**LABEL, "version": 2, "training": {"watch": "y.bleu"}}
+    assert migrate(plain) == ({**plain, "version": VERSION}, [])

@@ -95,7 +95,7 @@ def changed(copy, **changes):
 
 def test_a_newer_version_is_refused_and_an_unknown_older_one_too(copy):
     changed(copy, version=bundles.VERSION + 1)
-    with pytest.raises(BundleError, match="bundle version 3, this Ostinato reads up to 2; update Ostinato"):
+    with pytest.raises(BundleError, match="bundle version 4, this Ostinato reads up to 3; update Ostinato"):
         ostinato.load(copy)
     changed(copy, version=0)
     with pytest.raises(BundleError, match="version 0 can no longer be read; train again"):
@@ -124,8 +124,8 @@ def test_an_older_version_is_migrated_step_by_step(copy, monkeypatch):
         "7",
         "{}",
         '{"version": "one"}',
-        '{"version": 2}',
-        '{"version": 2, "odd": 2}',
+        '{"version": 3}',
+        '{"version": 3, "odd": 2}',
         "\udcff",
         "[" * 100_000,
     ],

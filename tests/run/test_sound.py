@@ -20,12 +20,12 @@ inputs:
   clip:
     type: audio
     bands: 12
+    band_masks: 1
+    band_width: 1
     encoder:
       type: subsampled
       layers: 1
       hidden_size: 16
-      band_masks: 1
-      band_width: 1
       encoder: {type: windowed, hidden_size: 16}
 outputs: {letters: {type: text, tokenizer: char, align: free, head: {type: ctc, dropout: 0.0}}}
 search: greedy

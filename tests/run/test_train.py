@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import ostinato
 from ostinato import api
@@ -264,3 +265,29 @@ def test_a_piece_in_another_key_is_expected_where_training_moved_pieces(transpos
     rows = [{"roll": [[60]] * 8}] * 32
     model.fit(rows, rows[:4], verbose=0)
     assert least < model.evaluate([{"roll": [[62]] * 8}]).outputs["next"]["log_loss"].value < most
+
+
+def test_masks_of_micro_batches_are_those_of_one_batch(tmp_path):
+    """Law l, on what training changes of its examples."""
+    random = np.random.default_rng(0)
+    rows = [
+        {"x": random.normal(place % 2, 1, (random.integers(4, 12), 5)), "y": "ab"[place % 2]} for place in range(16)
+    ]
+    weights, masks = [], {"step_masks": 1, "step_width": 3, "band_masks": 1, "band_width": 2}
+    for batch_rows in (16, 4):
+        model = ostinato.Model(
+            {"x": {"type": "series", "encoder": {"hidden_size": 6, "dropout": 0.0}, **masks}},
+            {"y": {"type": "category", "head": {"dropout": 0.0}}},
+            training={
+                "epochs": 3,
+                "batch_rows": batch_rows,
+                "accumulate": 16 // batch_rows,
+                "optimizer": {"type": "sgd", "learning_rate": 0.5},
+                "schedule": "constant",
+                "keep_best": False,
+            },
+        )
+        model.fit(rows, rows[:4], device="cpu", folder=tmp_path / str(batch_rows))
+        weights.append(load_file(tmp_path / str(batch_rows) / "weights.safetensors"))
+    one, parts = weights
+    assert all((one[name] - parts[name]).abs().max() <= 1e-6 * one[name].abs().max() for name in one)
