@@ -34,7 +34,8 @@ from ostinato.evaluation.verdict import Verdict
 from ostinato.evaluation.verdict import verdict as verdict_of
 from ostinato.notes import Detail
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe import infer
+from ostinato.recipe import first_rows, infer
+from ostinato.recipe import guessed as guesses
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, build, component
 from ostinato.run import average as run_average
@@ -986,7 +987,7 @@ def label_notes(data: str, recipe: Recipe, *, roots: Sequence[Path] = ()) -> lis
         for name, kind in kinds.items()
         if not kind.is_sequence and not kind.numeric
     ]
-    seen = infer.look_at(data, data_root=roots, dialect=Dialect.of(recipe.settings.data))
+    seen = first_rows.look_at(data, data_root=roots, dialect=Dialect.of(recipe.settings.data))
     return [*looking.header_notes(seen), *looking.label_notes(seen, labels)]
 
 
@@ -1021,7 +1022,7 @@ def init(
         )
     dialect = infer.dialect_of(sets)
     guessed = infer.guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect)
-    text = infer.text_of(guessed, inputs, outputs, file, sets)
+    text = guesses.text_of(guessed, inputs, outputs, file, sets)
     if file is not None:
         files.write(file, text)
     return text

@@ -23,8 +23,8 @@ from ostinato.notes import Alike
 from ostinato.preprocessing.leaks import COPIED, share_given, share_spelt, spelling_note
 from ostinato.raw.numbers import MISSING_WORDS
 from ostinato.raw.times import times_of
-from ostinato.recipe import infer
 from ostinato.recipe.column_types import held, is_dates, is_id, is_series
+from ostinato.recipe.first_rows import LINES, LOOKED_AT, Look, look_at
 from ostinato.recipe.schema import opened
 from ostinato.registry import component, make
 
@@ -83,7 +83,7 @@ class DataLook:
     def lines(self) -> list[str]:
         """The look as text."""
         columns = [f"{name}: {column}" for name, column in self.columns.items()]
-        rows = f"{'the first ' * (self.rows == infer.LOOKED_AT)}{self.rows:,} row{'s' * (self.rows != 1)}"
+        rows = f"{'the first ' * (self.rows == LOOKED_AT)}{self.rows:,} row{'s' * (self.rows != 1)}"
         return [f"{self.source}: {rows}", *columns, *(f"note: {note}" for note in self.notes)]
 
 
@@ -100,7 +100,7 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
         ConfigError: there is no such column.
         DataError: the file cannot be read.
     """
-    seen = infer.look_at(data, data_root=roots, dialect=dialect)
+    seen = look_at(data, data_root=roots, dialect=dialect)
     names = list(seen.cells)
     asked = [
         name if name in names else name.rpartition(":")[0] or name for name in chain(*(o.split(",") for o in outputs))
@@ -113,7 +113,7 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
         held = seen.held(name)
         kind = opened(seen.kind(name).settings)["type"] if held else "empty"
         columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
-        if name in seen.files and name != infer.LINES:  # of paths, whose letters say nothing
+        if name in seen.files and name != LINES:  # of paths, whose letters say nothing
             columns[name] = replace(columns[name], lengths=[], scripts=[])
     classes = [name for name in labels if seen.held(name) and not _is_amount(seen, name)]
     notes = [*seen.notes, *header_notes(seen), *_repeated(seen), *_flaws(seen), *label_notes(seen, classes)]
@@ -143,7 +143,7 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
     return DataLook(data, seen.rows, columns, notes)
 
 
-def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
+def label_notes(seen: Look, labels: Sequence[str]) -> list[str]:
     """What is to know of columns of labels: one label alone, most rows of one, labels that occur once or are written
     almost alike."""
     notes = []
@@ -184,12 +184,12 @@ def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
     return notes
 
 
-def _is_amount(seen: infer.Look, column: str) -> bool:
+def _is_amount(seen: Look, column: str) -> bool:
     """Whether the values of a column are no labels but amounts, each of which may well occur once."""
     return component("modalities", opened(seen.output_kind(column).settings)["type"]).numeric
 
 
-def header_notes(seen: infer.Look) -> list[str]:
+def header_notes(seen: Look) -> list[str]:
     """Rows that hold the names of the columns again, as tables that were joined have them."""
     names = list(seen.cells)
     again = [row for row, cells in enumerate(zip(*seen.cells.values())) if list(cells) == names]
@@ -200,7 +200,7 @@ def header_notes(seen: infer.Look) -> list[str]:
     return [f"{rows} the names of the columns (the first: {seen.place(again[0])}); delete {them}"]
 
 
-def _nameless(seen: infer.Look) -> list[str]:
+def _nameless(seen: Look) -> list[str]:
     """The first line may be a row, where what names a column is one of its few values."""
     for name in seen.cells:
         counts = Counter(map(repr, seen.held(name)))
@@ -212,7 +212,7 @@ def _nameless(seen: infer.Look) -> list[str]:
     return []
 
 
-def _order(seen: infer.Look) -> list[str]:
+def _order(seen: Look) -> list[str]:
     """Where rows of numbers by date are not one step apart, as a forecast needs them."""
     dates = [name for name in seen.cells if is_dates(seen.held(name))]
     others = [name for name in seen.cells if name not in dates]
@@ -229,7 +229,7 @@ def _order(seen: infer.Look) -> list[str]:
     ]
 
 
-def _flaws(seen: infer.Look) -> list[str]:
+def _flaws(seen: Look) -> list[str]:
     """Files that cannot be read, or that show something by themselves, with the first of each kind."""
     notes = []
     for name in seen.files:
@@ -248,7 +248,7 @@ def _flaws(seen: infer.Look) -> list[str]:
     return notes
 
 
-def _beside(seen: infer.Look, column: str) -> str:
+def _beside(seen: Look, column: str) -> str:
     """What to know of a column that names files or folders beside the table, while nothing below the working folder
     has these names; nothing of another."""
     folder, first = Path(seen.source).parent, next(iter(seen.held(column)), None)
@@ -261,7 +261,7 @@ def _beside(seen: infer.Look, column: str) -> str:
     )
 
 
-def _repeated(seen: infer.Look) -> list[str]:
+def _repeated(seen: Look) -> list[str]:
     cells = list(zip(*seen.cells.values()))
     empty = [row for row, values in enumerate(cells) if not held(values)]
     rows = Counter(tuple(map(repr, values)) for values in cells if held(values))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ostinato.recipe.column_types import Guess
 from ostinato.recipe.columns import OF_THE_TASK
+from ostinato.recipe.first_rows import Look
+from ostinato.recipe.guessed import Guessed
+from ostinato.recipe.schema import opened
 
 OF_A_COLUMN = ("type", "column", "alternatives", "align", "of", "reads", *sorted(OF_THE_TASK))
 """What a column is, and not how it is modelled: that is taken over with the parts of the run."""
@@ -77,3 +81,69 @@ def _short(settings: Mapping[str, Any]) -> dict[str, Any]:
     # A vocabulary that is another column's is no setting of a part.
     words |= {word: value for word, value in settings.items() if isinstance(value, Mapping) and "same_as" in value}
     return words
+
+
+def as_earlier(look: Look, earlier: Earlier, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Guessed:
+    """The columns of the earlier run, all of which the table has."""
+    there = f"as in {earlier.run}"
+    read, said = ({name: Guess(settings, there) for name, settings in side.items()} for side in (inputs, outputs))
+    used = {
+        column
+        for side in (inputs, outputs)
+        for name, settings in side.items()
+        for column in column_names(name, settings)
+    }
+    left_out = dict.fromkeys(
+        (column for column in look.cells if column not in used), f"{earlier.run} has no such column"
+    )
+    choice = f"inputs and outputs are those of {earlier.run}; use --in and --out for others"
+    return Guessed(look.source, look.rows, read, said, choice, left_out)
+
+
+def with_earlier(guessed: Guessed, earlier: Earlier, untold: Collection[str]) -> Guessed:
+    """The guesses, but columns of the earlier run that have no type here are as they were there, with what it counts of
+    them, and nothing of them refers to a column that is not here."""
+    there = f"as in {earlier.run}"
+
+    def side(way: str, columns: Mapping[str, Guess]) -> dict[str, Guess]:
+        changed: dict[str, Guess] = {}
+        for column, guess in columns.items():
+            before = earlier.named(way, column) if column in untold else None
+            if before is None:
+                changed[column] = guess
+            else:
+                changed[before[0]] = Guess(before[1], there)
+        return changed
+
+    inputs, outputs = side("inputs", guessed.inputs), side("outputs", guessed.outputs)
+    taken = [column for name, guess in inputs.items() if guess.reason == there for column in _columns(name, guess)]
+    reads = [guess.settings.get("reads") for guess in outputs.values() if guess.reason == there]
+    for name in earlier.counted:
+        is_read = any(listed is None or name in listed for listed in reads)
+        if is_read and name not in inputs and set(column_names(name, earlier.inputs[name])) <= set(taken):
+            inputs[name] = Guess(dict(earlier.inputs[name]), there)
+    known = {*inputs, *outputs}
+    return replace(
+        guessed,
+        inputs={name: _without_others(guess, known) for name, guess in inputs.items()},
+        outputs={name: _without_others(guess, known) for name, guess in outputs.items()},
+    )
+
+
+def _columns(name: str, guess: Guess) -> list[str]:
+    return column_names(name, opened(guess.settings))
+
+
+def _without_others(guess: Guess, known: Collection[str]) -> Guess:
+    """The guess without the settings that refer to columns that are not known."""
+    if isinstance(guess.settings, str):
+        return guess
+    settings = dict(guess.settings)
+    if not set(settings.get("reads") or ()) <= set(known):
+        del settings["reads"]
+    others = [
+        word
+        for word, value in settings.items()
+        if isinstance(value, Mapping) and "same_as" in value and value["same_as"].rpartition(".")[2] not in known
+    ]
+    return replace(guess, settings={word: value for word, value in settings.items() if word not in others})

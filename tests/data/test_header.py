@@ -4,7 +4,8 @@ import pytest
 
 from ostinato.data.contract import Dialect
 from ostinato.errors import ConfigError, DataError
-from ostinato.recipe.infer import guess, look_at
+from ostinato.recipe.first_rows import look_at
+from ostinato.recipe.infer import guess
 from tests.data.sources import opened, written
 from tests.data.test_read import workbook
 

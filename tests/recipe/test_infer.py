@@ -12,9 +12,11 @@ from ostinato.data.read import is_data
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.look import look
 from ostinato.preprocessing.prepare import prepare
-from ostinato.recipe import infer as guessing
+from ostinato.recipe import first_rows
 from ostinato.recipe import read as recipe_read
-from ostinato.recipe.infer import guess, look_at
+from ostinato.recipe.continued import SHORT
+from ostinato.recipe.first_rows import look_at
+from ostinato.recipe.infer import guess, recipe_of
 from ostinato.recipe.schema import opened
 from ostinato.recipe.yaml_text import parse_yaml
 
@@ -362,7 +364,7 @@ def test_columns_with_colons_are_columns(tmp_path):
 
 
 def test_only_the_first_rows_are_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr(guessing, "LOOKED_AT", 60)
+    monkeypatch.setattr(first_rows, "LOOKED_AT", 60)
     made = guess(table(tmp_path, {"x": [*PRICES[:60], *PROSE[:40]], "y": TOPICS}), [], [])
     assert made.rows == 60 and made.inputs["x"].settings == "number"
     assert "a look at the first 60 rows" in made.yaml("a", "ostinato init a")
@@ -422,7 +424,7 @@ def test_an_input_that_is_the_output_too_is_forecast_from_itself(tmp_path):
     found = guess(table(tmp_path, columns), ["load"], ["load"])
     assert found.plain() == {
         "inputs": {"load": "series"},
-        "outputs": {"forecast": {"of": "load", "horizon": 50 // guessing.SHORT}},
+        "outputs": {"forecast": {"of": "load", "horizon": 50 // SHORT}},
     }
     assert (
         found.data("a") == {"train": "a", "time": "t", "series": "site"}
@@ -605,11 +607,11 @@ def test_signs_of_numbers_that_are_named_are_not_looked_for(tmp_path):
     (tmp_path / "t.csv").write_text("price,kind\n" + '"30,000",p\n"12,500.5",q\n' * 20)
     sets = ["data.thousands=','", "data.delimiter=','"]
     lines = []
-    made = guessing.recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=sets, say=lines.append)
+    made = recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=sets, say=lines.append)
     assert made.settings.data.thousands == "," and "input price: number (numbers from 12500.5 to 30000" in "".join(
         lines
     )
     with pytest.raises(ConfigError, match="data.thousands: '.' stands before decimals already"):
-        guessing.recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.thousands=."])
+        recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.thousands=."])
     with pytest.raises(ConfigError, match="data.encoding.*no encoding that Python knows"):
-        guessing.recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.encoding=cp99"])
+        recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.encoding=cp99"])
