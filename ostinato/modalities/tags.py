@@ -257,13 +257,15 @@ class Tags(Modality):
     def spans_of(self, raw: Any) -> list[schemes.Span] | None:
         return None if self._scheme is None else schemes.spans(self._read(raw))
 
-    def write(self, raw: list[str | None]) -> str:
+    def write(self, raw: list[str | None] | str) -> str:
         """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not
-        undo.
+        undo. A text that nobody has split stays what it is.
 
         Errors:
             DataError: a step has no label, and no setting has a sign for that.
         """
+        if isinstance(raw, str):
+            return one_line(raw)
         if None in raw and self._missing is None:
             raise DataError(
                 f"step {list(raw).index(None) + 1} has no label; set missing to the sign of that in a field, such "

@@ -266,9 +266,11 @@ class Tokens(Modality, Worded):
     def take(self, raw: Any) -> list[str] | None:
         return None if is_missing(raw) else self._read(raw)
 
-    def write(self, raw: list[str]) -> str:
+    def write(self, raw: list[str] | str) -> str:
         """The symbols with the separator between them; a space within one becomes a no-break space, and a tab or line
-        break is escaped, neither of which `parse` undoes."""
+        break is escaped, neither of which `parse` undoes. A text that nobody has split stays what it is."""
+        if isinstance(raw, str):
+            return one_line(raw)
         return one_line(self._separator.join(map(self._as_field, raw)))
 
     def _as_field(self, symbol: str) -> str:

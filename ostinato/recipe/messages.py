@@ -63,6 +63,11 @@ def explain(
         return where, f"name at least one column and its type, such as {EXAMPLES[where]}, got {kind(value)}"
     if sort in ("dict_type", "model_type"):
         return where, f"give settings by their names, such as {{NAME: VALUE}}, got {kind(value)}"
+    if sort in ("tuple_type", "list_type"):
+        example = value if isinstance(value, str | int | float) else "VALUE"
+        return where, f"give a list, such as [{example}], got {kind(value)}"
+    if sort == "too_short":
+        return where, "name at least one, or leave it out; this is empty"
     message = error["msg"][0].lower() + error["msg"][1:]
     return where, f"{message.removeprefix('value error, ')}, got {kind(value)}"
 

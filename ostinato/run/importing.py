@@ -74,8 +74,8 @@ def import_model(
 def _format(source: Path) -> str:
     """The importer that recognises a folder."""
     if not source.is_dir():
-        what = "is a file; give the folder that it lies in" if source.exists() else "does not exist; give the folder"
-        raise ConfigError(f"{source}: {what} of a model of another tool")
+        what = "is a file" if source.exists() else "does not exist"
+        raise ConfigError(f"{source}: {what}; give the folder of a model that another tool trained")
     every = {name: component("importers", name)() for name in names("importers")}
     found = [name for name, importer in every.items() if importer.recognise(source)]
     if len(found) == 1:

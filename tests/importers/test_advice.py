@@ -181,8 +181,8 @@ def test_the_advice_on_a_folder_that_is_none(taken, tmp_path):
     def of(path, **options):
         return lambda: api.import_model(path, out, overwrite=True, **options)
 
-    follow(of(folder / CONFIG), "is a file; give the folder that it lies in of a model", read)
-    follow(of(tmp_path / "none"), "does not exist; give the folder of a model of another tool", read)
+    follow(of(folder / CONFIG), "is a file; give the folder of a model that another tool trained", read)
+    follow(of(tmp_path / "none"), "does not exist; give the folder of a model that another", read)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("")
     advice = "Give the folder that has these files, or name a tool by --format"

@@ -32,6 +32,7 @@ def test_plain_labels_come_back(raw):
     assert tags.decode(ids) == raw
     assert tags.parse(tags.write(raw)) == raw
     assert tags.encode(tags.write(raw)).tolist() == ids.tolist()
+    assert tags.write(tags.write(raw)) == tags.write(raw), "a text that nobody has split is its own field"
 
 
 def test_plain_labels_are_numbered_from_the_most_frequent_and_counted():

@@ -29,6 +29,7 @@ def test_known_symbols_come_back(raw):
     assert tokens.labels(ids) == raw
     assert tokens.parse(tokens.write(raw)) == raw
     assert tokens.encode(tokens.write(raw)).tolist() == ids.tolist()
+    assert tokens.write(tokens.write(raw)) == tokens.write(raw), "a text that nobody has split is its own field"
 
 
 def test_numbers_begin_after_the_special_symbols_the_most_frequent_first():

@@ -1,6 +1,7 @@
 """Recipes: the schema holds what is written, a full recipe says everything, a value can be set anywhere."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -107,3 +108,18 @@ def test_a_chosen_column_is_shown_as_it_was_chosen_and_not_with_every_default():
     assert chosen.at("inputs.counted") == column
     assert flow(chosen.at("inputs.counted")) == "{type: text, column: text, encoder: {type: ngrams, size: 2}}"
     assert flow(chosen.at("inputs.counted.encoder.size")) == "2" and flow(["a", "b"]) == "['a', 'b']"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "advice"),
+    [
+        ("training.freeze", "inputs.text.encoder", "give a list, such as [inputs.text.encoder], got the text"),
+        ("training.freeze", 3, "give a list, such as [3], got 3"),
+        ("from", {"run": "run", "parts": []}, "name at least one, or leave it out; this is empty"),
+    ],
+)
+def test_the_advice_on_what_should_be_a_list(place, value, advice):
+    plain = {"inputs": {"text": "text"}, "outputs": {"label": "category"}}
+    head, _, last = place.partition(".")
+    with pytest.raises(ConfigError, match=re.escape(advice)):
+        recipe_read.check(plain | {head: {last: value} if last else value}, "test")
