@@ -1,10 +1,11 @@
 """How good are a run's answers, beside the beginning of what it reads and the answer to the most similar training row?
 
     python benchmarks/generated_texts.py RUN --data DIR/prepared-aeslc [--split valid]
+    python benchmarks/generated_texts.py recipes/aeslc.yaml --data DIR/prepared-aeslc [--split valid]
 
-RUN is one of a recipe with one input and one output of text, such as recipes/aeslc.yaml or recipes/dailydialog.yaml;
-DIR is made by tools/prepare.py. Printed as JSON, each with its interval: the output's metrics that need answers
-alone, and
+RUN is one of a recipe with one input and one output of text, such as recipes/aeslc.yaml or recipes/dailydialog.yaml; a
+recipe in its place measures the other ways without a run. DIR is made by tools/prepare.py. Printed as JSON, each with
+its interval: the output's metrics that need answers alone, and
 
     distinct_1, distinct_2    different words, and pairs of neighbours, in percent of all that the answers have (Li et
                               al. 2016, arXiv:1510.03055); shorter texts repeat fewer words, so `words` stands beside it
@@ -19,7 +20,7 @@ of four ways to answer:
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ import numpy as np
 from ostinato import api
 from ostinato.data.read import open_table
 from ostinato.evaluation.intervals import measure
-from ostinato.evaluation.predictions import metrics_of
-from ostinato.metrics.contract import Predictions
+from ostinato.metrics.contract import Metric, Predictions
+from ostinato.recipe.metrics import metrics_of
+from ostinato.recipe.read import load
 from ostinato.run.run import Run
 
 Columns = dict[str, list[Any]]
@@ -68,42 +70,53 @@ def distinct(texts: Sequence[str], n: int) -> float:
     return 100 * len(set(grams)) / len(grams) if grams else 0.0
 
 
-def measures(run: Run, output: str, known: Predictions) -> dict[str, Any]:
+def measures(metrics: Mapping[str, Metric], known: Predictions) -> dict[str, Any]:
     """What is printed of these answers."""
     texts = [str(answer) for answer in known.predicted or ()]
     measured: dict[str, Any] = {
-        key: asdict(measure(metric, known))
-        for key, metric in metrics_of(run, output).items()
-        if not metric.lacks(known)
+        key: asdict(measure(metric, known)) for key, metric in metrics.items() if not metric.lacks(known)
     }
     measured |= {f"distinct_{n}": distinct(texts, n) for n in (1, 2)}
     return measured | {"words": float(np.mean([len(text.split()) for text in texts]))}
 
 
+def report(source: Path, data: Path, split: str) -> dict[str, Any]:
+    """What is printed of the answers of a run, or of those that need none.
+
+    Args:
+        source: a run folder, or a recipe.
+        data: the folder of the prepared splits.
+        split: the one to answer.
+    """
+    run = None if source.is_file() else Run.load(source)
+    settings = (load(source) if run is None else run.recipe).settings
+    (read_from,), (output,) = settings.inputs, settings.outputs
+    others, metrics = settings.outputs[output].alternatives, metrics_of(settings.outputs[output])
+    train = read(data, "train", (read_from, output))
+    rows = read(data, split, (read_from, output, *([others] if others else ())))
+    asked, expected = rows[read_from], rows[output]
+    more = [cell.split(" | ") if cell else [] for cell in rows[others]] if others else None
+    answers = {
+        "lead": lead(asked, train[output]),
+        "retrieval": retrieved(asked, train[read_from], train[output]),
+    }
+    if run is not None:
+        predictions = api.predict(run, rows=[{read_from: text} for text in asked])
+        answers = {"run": [str(answer.best[output].value) for answer in predictions], **answers}
+    measured = {way: measures(metrics, Predictions(answer, expected, more)) for way, answer in answers.items()}
+    if more is not None and all(more):
+        first = [several[0] for several in more]
+        measured["people"] = measures(metrics, Predictions(first, expected, [several[1:] for several in more]))
+    return {"split": split, "examples": len(asked), **measured}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("source", type=Path, metavar="RUN|RECIPE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--split", default="valid", choices=("valid", "test"))
     chosen = parser.parse_args()
-    run = Run.load(chosen.run)
-    settings = run.recipe.settings
-    (source,), (output,) = settings.inputs, settings.outputs
-    others = settings.outputs[output].alternatives
-    train = read(chosen.data, "train", (source, output))
-    rows = read(chosen.data, chosen.split, (source, output, *([others] if others else ())))
-    asked, expected = rows[source], rows[output]
-    more = [cell.split(" | ") if cell else [] for cell in rows[others]] if others else None
-    answers = {
-        "run": [str(said.best[output].value) for said in api.predict(run, rows=[{source: text} for text in asked])],
-        "lead": lead(asked, train[output]),
-        "retrieval": retrieved(asked, train[source], train[output]),
-    }
-    report = {way: measures(run, output, Predictions(said, expected, more)) for way, said in answers.items()}
-    if more is not None and all(more):
-        first = [several[0] for several in more]
-        report["people"] = measures(run, output, Predictions(first, expected, [several[1:] for several in more]))
-    print(json.dumps({"split": chosen.split, "examples": len(asked), **report}, indent=1))
+    print(json.dumps(report(chosen.source, chosen.data, chosen.split), indent=1))
 
 
 if __name__ == "__main__":

@@ -21,3 +21,24 @@ def test_distinct_counts_the_different_words_of_all_answers(texts):
     assert texts.distinct(["a b a", "A c"], 1) == 60
     assert texts.distinct(["a b a b", "b"], 2) == pytest.approx(200 / 3)
     assert texts.distinct(["a"], 2) == 0
+
+
+def test_a_recipe_in_place_of_a_run_measures_the_ways_that_need_none(texts, tmp_path):
+    rows = "asked\tanswer\tothers\n" + "".join(
+        f"the {word} of gas\t{word} of\tthe {word}\n" for word in ("price", "cost")
+    )
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.tsv").write_text(rows)
+    (tmp_path / "recipe.yaml").write_text(
+        "data: {train: train.tsv}\ninputs: {asked: text}\n"
+        "outputs: {answer: {type: text, alternatives: others,"
+        " metrics: [{type: rouge, overlap: unigrams}, perplexity]}}\n"
+    )
+    measured = texts.report(tmp_path / "recipe.yaml", tmp_path, "test")
+    assert [measured["examples"], *measured] == [2, "split", "examples", "lead", "retrieval", "people"]
+    assert {way: measured[way]["rouge"]["value"] for way in ("lead", "retrieval", "people")} == {
+        "lead": 50,
+        "retrieval": 100,
+        "people": 50,
+    }
+    assert "perplexity" not in measured["lead"]
