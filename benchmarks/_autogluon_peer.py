@@ -32,14 +32,17 @@ def forecasts() -> list:
     from autogluon.timeseries import TimeSeriesDataFrame, TimeSeriesPredictor
 
     table = pandas.DataFrame({"target": order["series"], "timestamp": pandas.to_datetime(order["dates"])})
+    frequency = pandas.infer_freq(table["timestamp"])
+    if frequency is None:  # days are missing: steps are counted, which is what is forecast
+        step = table["timestamp"].diff().mode()[0]
+        table["timestamp"] = pandas.date_range(table["timestamp"][0], periods=len(table), freq=step)
+        frequency = pandas.infer_freq(table["timestamp"])
 
     def until(ends: list) -> TimeSeriesDataFrame:
         parts = [table.iloc[:end].assign(item_id=f"{end:09d}") for end in ends]
         return TimeSeriesDataFrame.from_data_frame(pandas.concat(parts))
 
-    predictor = TimeSeriesPredictor(
-        prediction_length=order["horizon"], path=folder, eval_metric="MAE", freq=pandas.infer_freq(table["timestamp"])
-    )
+    predictor = TimeSeriesPredictor(prediction_length=order["horizon"], path=folder, eval_metric="MAE", freq=frequency)
     known = until([len(table) - order["held_out"]])
     predictor.fit(known, time_limit=limit, presets="medium_quality", excluded_model_types=WITH_WEIGHTS)
     answers = predictor.predict(until(order["origins"]))
