@@ -795,10 +795,11 @@ def stream(
         ConfigError: the run reads several inputs, or its search follows several answers at once.
     """
     (loaded,) = loaded_runs(run, device)
-    (row,) = row_sources.asked(loaded, [text], None).rows
+    asked = row_sources.asked(loaded, [text], None)
+    (row,), place = asked.rows, asked.place(0)
     settings = search_of(loaded, sets, stop=stop)
-    if run_follow.reads_along([loaded], row, settings, "text 1"):
-        if (note := run_follow.note_on(settings, "text 1")) is not None:
+    if run_follow.reads_along([loaded], row, settings, place):
+        if (note := run_follow.note_on(settings, place)) is not None:
             say(note)
         return _spelled(run_follow.followed(loaded, partial(run_follow.parts_of, loaded, row), on_piece))
     search = build(settings, "searches")

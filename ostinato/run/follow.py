@@ -88,7 +88,7 @@ def long_text(run: Run, text: str) -> bool:
         raw = _reader(run).parse(text)
     except DataError:  # named where all rows are read
         return False
-    return reads_along([run], {_place(run): raw}, run.recipe.settings.search, "text 1")
+    return reads_along([run], {_place(run): raw}, run.recipe.settings.search, text)
 
 
 def _is_long(reader: Modality, raw: Any) -> bool:

@@ -221,7 +221,7 @@ def test_a_long_recording_is_printed_while_it_is_read_and_another_search_is_the_
     text = api.stream(run, str(clip), pieces.append, device="cpu", say=notes.append)
     assert len(pieces) > 3 and "".join(pieces) == text
     assert notes == [
-        "note: text 1 is long, so it is answered while it is read: by search: {type: greedy, path: true} in place of"
+        f"note: {clip} is long, so it is answered while it is read: by search: {{type: greedy, path: true}} in place of"
         " the run's own"
     ]
     (loaded,) = api.loaded_runs(run, "cpu")
@@ -246,7 +246,7 @@ def test_what_is_too_long_says_why_it_is_not_answered_while_it_is_read_and_the_a
     model(bidirectional=True, epochs=1).fit(rows(10), rows(4), device="cpu", folder=tmp_path / "both")
     monkeypatch.setattr(_recording, "LONGEST", 3)
     message = r"too long for one example; cut the recording into parts of at most .* hours; it is not answered while it"
-    advice = f"text 1, inputs.clip: .* {message} is read: the encoder .* bidirectional: false makes it causal"
+    advice = f"clip.wav, inputs.clip: .* {message} is read: the encoder .* bidirectional: false makes it causal"
     for options in ([], ["--json"]):
         shown = predicted(tmp_path / "both", clip, *options)
         assert isinstance(shown.exception, DataError) and re.search(advice, str(shown.exception)), shown.exception
