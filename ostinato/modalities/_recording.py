@@ -19,6 +19,8 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 LONG, LONGEST = 600, 2 * 3600
 """Seconds from which a recording is read from its file block by block wherever it is needed, and of one example, all
 of whose frames are held in memory."""
+FULL, CLIPPED = 1 - 2.0**-15, 0.01
+"""What is as loud as a file holds, of 1; and the share of such samples from which a recording sounds distorted."""
 BLOCK = 1 << 18
 """Samples of a channel in a block: 16 seconds at 16,000 a second."""
 
@@ -106,6 +108,20 @@ class Recording(NamedTuple):
                 raise DataError(f"sample {place + 1} is no finite number; mend the recording")
             yield block
             begin += len(block)
+
+    def flaw(self) -> str | None:
+        """That it is silent, or clipped, as an end of "it ..."; None: neither.
+
+        Errors:
+            DataError: as those of `blocks`.
+        """
+        loud, clipped, count = False, 0, 0
+        for block in self.blocks():
+            sizes = np.abs(block)
+            loud, clipped, count = loud or bool(sizes.any()), clipped + int((sizes >= FULL).sum()), count + sizes.size
+        if not loud:
+            return "has no sound"
+        return "is clipped, louder than a file holds" if clipped > CLIPPED * count else None
 
     def mono(self, rate: int) -> Iterator[np.ndarray]:
         """The mean of its channels, (n,) block after block, resampled to so many samples a second."""

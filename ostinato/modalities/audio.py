@@ -25,8 +25,6 @@ FLOOR = 1e-10
 """Added to the power of a band, so that silence has a logarithm."""
 LOUDEST = 30.0
 """The logarithm of the greatest power of a band: that of samples from -1 to 1 is below 20."""
-FULL, CLIPPED = 1 - 2.0**-15, 0.01
-"""What is as loud as a file holds, of 1; and the share of such samples from which a recording sounds distorted."""
 BETWEEN = 0.25
 """Seconds of silence between two recordings of one file."""
 ENCODED = "data:audio;base64,"
@@ -399,32 +397,30 @@ class Audio(Modality):
 
     def remark(self, raw: Any) -> str | None:
         raw = self._loaded(raw)
-        if isinstance(raw, Mapping) or self._channels is None:
+        if isinstance(raw, Mapping):
             return None
-        recording, said = Recording.of(raw), []
+        recording = Recording.of(raw)
+        return "; ".join([*self._unlike(recording), *filter(None, [recording.flaw()])]) or None
+
+    def _unlike(self, recording: Recording) -> Iterator[str]:
+        """What is changed of a recording that is unlike those of training."""
         channels, rate = recording.channels, recording.rate
+        if self._channels is None:  # unknown in older runs
+            return
         if channels == 1 != self._channels:
-            said.append(f"one channel; the {self._channels} of the training recordings were mixed into one")
+            yield f"one channel; the {self._channels} of the training recordings were mixed into one"
         elif channels != self._channels:
-            said.append(f"{channels} channels are mixed into one; training recordings had {self._channels}")
+            yield f"{channels} channels are mixed into one; training recordings had {self._channels}"
         if None not in (rate, self._recorded_at) and rate != self._recorded_at:
-            said.append(
-                f"{rate:,} samples a second become {self.rate:,}; training recordings had {self._recorded_at:,}"
-            )
-        return "; ".join(said) or None
+            yield f"{rate:,} samples a second become {self.rate:,}; training recordings had {self._recorded_at:,}"
 
     def flaw(self, raw: Any) -> str | None:
         if isinstance(raw, Mapping):
             return None
-        recording, loud, clipped, count = Recording.of(self._loaded(raw)), False, 0, 0
+        recording = Recording.of(self._loaded(raw))
         if recording.excess is not None:
             raise DataError(recording.excess)
-        for block in recording.blocks():
-            sizes = np.abs(block)
-            loud, clipped, count = loud or bool(sizes.any()), clipped + int((sizes >= FULL).sum()), count + sizes.size
-        if not loud:
-            return "has no sound"
-        return "is clipped, louder than a file holds" if clipped > CLIPPED * count else None
+        return recording.flaw()
 
     def decode(self, array: Array) -> dict[str, Any]:
         """The frames, no longer scaled; with `scale: row` still scaled."""

@@ -409,7 +409,8 @@ class Modality(ABC):
         return None
 
     def remark(self, raw: Any) -> str | None:
-        """What is changed of a raw value that is unlike those of training before it is read; None: nothing."""
+        """What is said of a raw value that is read: what is changed of one that is unlike those of training, or what
+        it shows by itself where that costs little; None: nothing."""
         return None
 
     def flaw(self, raw: Any) -> str | None:

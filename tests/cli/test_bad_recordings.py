@@ -231,3 +231,31 @@ def test_stereo_beside_mono_is_mixed_and_a_symbol_never_seen_is_counted_and_both
     notes.clear()
     api.evaluate(runs / "sound", data=mono, device="cpu", say=notes.append)
     assert not [note for note in notes if "channel" in note or "symbol" in note]
+
+
+def test_silent_and_clipped_recordings_are_named_once_by_training_prediction_and_evaluation(runs, tmp_path, caplog):
+    silent, clipped = wav(np.zeros(600), RATE), wav(np.sign(TONE), RATE)
+    rows = [{"clip": clip, "said": "ab"} for clip in (wav(TONE, RATE), silent, clipped, silent)]
+    expected = [
+        "inputs.clip: has no sound (2 rows like this)",
+        "inputs.clip: is clipped, louder than a file holds",
+    ]
+    for verb in (api.predict, api.evaluate):
+        notes = []
+        given = {"rows": [{"clip": row["clip"]} for row in rows]} if verb is api.predict else {"data": rows}
+        answered = verb(runs / "sound", **given, device="cpu", say=notes.append)
+        assert verb is api.evaluate or len(list(answered)) == 4
+        said = [note for note in notes if "sound" in note or "clipped" in note]
+        assert [note.partition(": ")[2] for note in said] == expected, notes
+    model = ostinato.Model(
+        {"clip": {"type": "audio", "bands": 8, "encoder": {"hidden_size": 4}}},
+        {"said": {"type": "text", "tokenizer": "char", "align": "free", "head": "ctc"}},
+        training={"epochs": 1},
+    )
+    with caplog.at_level("INFO", "ostinato"):
+        model.fit(rows, rows[:1], device="cpu")
+    assert all(caplog.text.count(line) == 1 for line in expected), caplog.text
+    stereo = wav(np.zeros((600, 2)), RATE)
+    notes = []
+    list(api.predict(runs / "sound", rows=[{"clip": stereo}], device="cpu", say=notes.append))
+    assert any("training recordings had 1; has no sound" in note for note in notes)
