@@ -454,8 +454,8 @@ class Audio(Modality):
         return griffin_lim(powers(bands, self._triangles(fft_size(window))), window, hop)
 
     def labels(self, array: Array) -> list[str]:
-        """When each frame begins."""
-        return [f"{place * self.step_seconds:.2f} s" for place in range(len(array))]
+        """When each frame begins; the space is no-break, since pictures show another one as the sign of a symbol."""
+        return [f"{place * self.step_seconds:.2f}\u00a0s" for place in range(len(array))]
 
     @property
     def spec(self) -> Values:

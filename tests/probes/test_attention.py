@@ -1,10 +1,12 @@
 """Attention pictures: any script, any size, no warning."""
 
 import matplotlib.image
+import numpy as np
 import pytest
 import torch
 
 from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.audio import Audio
 from ostinato.probes.attention import _shown, draw
 from ostinato.run.predict import Answer
 
@@ -35,6 +37,11 @@ def test_any_script_and_length_is_drawn_without_a_warning(tmp_path, heard):
 
 def test_what_the_font_lacks_is_shown_as_its_code_point_and_blanks_are_seen():
     assert _shown("a 日$") == "a\u2423U+65E5\\$"
+
+
+def test_a_time_of_sound_has_a_blank_and_no_sign_of_one():
+    sound = Audio(rate=8000)
+    assert [_shown(label) for label in sound.labels(np.zeros((2, 40)))] == ["0.00\u00a0s", "0.01\u00a0s"]
 
 
 def test_darker_where_the_weight_is_higher(tmp_path):
