@@ -55,7 +55,7 @@ def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> 
     settings, reasons = prepared.recipe.settings, prepared.recipe.reasons
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
     if transfer is not None:
-        transfer.start(graph, prepared.modalities)
+        transfer.start(graph, prepared.modalities, say)
     graph.freeze(settings.training.freeze)
     steps, flops = _update_cost(prepared, graph)
     again = second_readings(settings)

@@ -196,7 +196,7 @@ def begin(
             say(Detail(f"start of outputs.{name}: {found}"))
     if start:
         solve(graph, examples, settings.training.seed, say)
-    is_model = start and transfer is not None and transfer.start(graph, prepared.modalities)
+    is_model = start and transfer is not None and transfer.start(graph, prepared.modalities, say)
     graph.hold()
     graph.freeze(settings.training.freeze)
     if began is None and budget is not None and costs is not None and _is_trained(graph):

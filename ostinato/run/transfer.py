@@ -3,7 +3,7 @@ needs nothing of the old one later."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,14 @@ class Transfer:
         return {"run": str(self.folder), "parts": self.parts, "weights": self.digest}
 
     @torch.no_grad()
-    def start(self, graph: Graph, modalities: Mapping[str, Modality]) -> bool:
+    def start(self, graph: Graph, modalities: Mapping[str, Modality], say: Callable[[str], None]) -> bool:
         """Copies the weights; of symbols that are new, the mean of the others, or the vector of a word that was added
         to the earlier vocabulary. Whether all weights were copied.
+
+        Args:
+            graph: of the new run.
+            modalities: likewise.
+            say: hears how many symbols are new.
 
         Errors:
             ConfigError: a part is unknown, or of another shape.
@@ -77,6 +82,10 @@ class Transfer:
         before = recipe_columns.build(self.settings)
         preprocessing_fit.restore(before, self.bundle.modalities)
         copied = set()
+        for column, source in {_column(part): _column(source) for part, source in self.parts.items()}.items():
+            old, new = before[source].spec, modalities[column].spec
+            if isinstance(old, Symbols) and isinstance(new, Symbols) and new.size > old.size:
+                say(f"note: {column}: {new.size - old.size:,} symbols beside the {old.size:,} of {self.folder} are new")
         for part, source in self.parts.items():
             grown = _growth(before[_column(source)], modalities[_column(part)])
             paths = {path: source + path.removeprefix(part) for path in below(part, own, "from.parts")}
@@ -223,8 +232,7 @@ def _parts(recipe: Recipe, earlier: Settings, folder: Path) -> tuple[dict[str, s
     own, theirs = column_parts(recipe.settings), column_parts(earlier)
     if asked is None:
         differing = {
-            part: _difference(recipe.settings, earlier, part, part) if part in theirs else f"is not in {folder}"
-            for part in own
+            part: _difference(recipe, earlier, part, part) if part in theirs else f"is not in {folder}" for part in own
         }
         parts = {part: part for part in own if not differing.get(part)}
         if not parts:
@@ -239,22 +247,32 @@ def _parts(recipe: Recipe, earlier: Settings, folder: Path) -> tuple[dict[str, s
         for path, known, whose in ((part, own, "here"), (source, theirs, f"in {folder}")):
             if ".".join(path.split(".")[:3]) not in known:
                 raise ConfigError(f"from.parts: there is no part '{path}' {whose}{nearest(path, known)}")
-        why = _difference(recipe.settings, earlier, part, source)
+        why = _difference(recipe, earlier, part, source)
         if why:
             raise ConfigError(f"from.parts: {part} {why}; the types must agree, name another part")
     return dict(parts), []
 
 
-def _difference(new: Settings, earlier: Settings, part: str, source: str) -> str:
+def _difference(recipe: Recipe, earlier: Settings, part: str, source: str) -> str:
     """Why a part cannot be taken over; empty where it can."""
     kinds = []
-    for settings, path in ((new, part), (earlier, source)):
+    for settings, path in ((recipe.settings, part), (earlier, source)):
         way, name, slot = path.split(".")[:3]
         column = getattr(settings, way)[name]
         kinds.append([column.type, getattr(column, slot).type])
         if way == "inputs" and component("encoders", column.encoder.type).counts:
             return "counts and is solved for on the training rows"
-    return "" if kinds[0] == kinds[1] else f"is {' and '.join(kinds[0])} here, {' and '.join(kinds[1])} there"
+    here, there = kinds
+    if here[0] == there[0] and _is_open_encoder(recipe, part) and source.startswith("inputs."):
+        return ""
+    return "" if here == there else f"is {' and '.join(here)} here, {' and '.join(there)} there"
+
+
+def _is_open_encoder(recipe: Recipe, part: str) -> bool:
+    """Whether the recipe leaves the type of an encoder open, which is then the earlier one."""
+    way, name, slot = part.split(".")[:3]
+    given = opened(recipe.given[way][name]).get(slot) if way == "inputs" else {"type": None}
+    return given is None or (isinstance(given, Mapping) and not {"type", "same_as"} & set(given))
 
 
 def _column(path: str) -> str:

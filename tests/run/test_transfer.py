@@ -248,6 +248,26 @@ def test_the_advice_on_two_vocabularies_for_one(tmp_path):
     follow(partial(take, parts), advice, partial(take, parts[:1]))
 
 
+def test_an_encoder_that_the_recipe_leaves_open_is_of_the_earlier_type(tmp_path):
+    encoder = {"type": "transformer", "hidden_size": 8, "layers": 1, "heads": 2, "bidirectional": False}
+    text = {"text": {"type": "text", "column": "review", "tokenizer": "word", "encoder": encoder}}
+    first = fitted(from_arguments(text, {"after": {"of": "text", "align": "next"}}, training=SMALL), tmp_path / "first")
+    run = fitted(classifier(first.folder, freeze=["inputs.review.encoder"]), tmp_path / "run")
+    before, after = first.graph.encoder("text"), run.graph.encoder("review")
+    assert run.recipe.at("inputs.review.encoder.type") == "transformer"
+    assert all(map(torch.equal, before.stack.parameters(), after.stack.parameters()))
+    wide = {"review": {"type": "text", "encoder": {"hidden_size": 12}}}
+    with pytest.raises(ConfigError, match="and this recipe differ in inputs.text.encoder.stack.project.weight"):
+        fitted(classifier(first.folder, inputs=wide), tmp_path / "wide")
+
+
+def test_how_many_symbols_are_new_is_told(lm, tmp_path):
+    heard = []
+    run = fitted(classifier(lm), tmp_path / "run", say=heard.append)
+    old, new = (len(it.words()) for it in (Run.load(lm).modalities["inputs.text"], run.modalities["inputs.review"]))
+    assert f"note: inputs.review: {new - old} symbols beside the {old} of {lm} are new" in heard and new > old
+
+
 def test_python_names_the_earlier_run_too(lm):
     model = ostinato.Model({"review": "tokens"}, {"kind": "category"}, from_={"run": str(lm), "parts": PART})
     with pytest.raises(ConfigError, match="is tokens and recurrent here"):
