@@ -46,6 +46,7 @@ ORDER = (
     "reporting",
     "sweeps",
     "contracts",
+    "verbs",
     "api",
     "estimator",
     "",  # ostinato/__init__.py: the face, which hands on what estimator has
