@@ -4,7 +4,7 @@ encoded."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class TableSplits(Splits):
         self.data, self.say = data, say
         if to_fit:
             recipe = recipe.with_chosen(passages(recipe, source_of(recipe.settings, "train", data), roots))
-            self._uncounted = recipe
-            recipe = recipe.with_chosen(counted.readings(recipe))
+            self._uncounted, self._counted = recipe, counted.readings(recipe)
+            recipe = recipe.with_chosen(self._counted)
         settings, self.columns = recipe.settings, columns_of(recipe.settings)
         if settings.data.split is not None and settings.data.passage is None:
             raise ConfigError(
@@ -132,11 +132,16 @@ class TableSplits(Splits):
             if not at:
                 raise
             raise DataError(f"{self.tables['train'].place(at[0])}, {why}") from None
-        if made_by_rules(self.recipe.settings, self.modalities) is not None:
-            self.recipe = counted.left_out(self.recipe, self._uncounted)
+        if self._rules is not None:
+            self.recipe = counted.left_out(self.recipe, self._uncounted, self._counted)
             self.columns = columns_of(self.recipe.settings)
             for place in self.modalities.keys() - self.columns.keys():
                 del self.modalities[place]
+
+    @cached_property
+    def _rules(self) -> str | None:
+        """Why the texts are made by rules, once the modalities are fitted; None where they are not."""
+        return made_by_rules(self.recipe.settings, self.modalities)
 
     def _present(self, place: str, rows: np.ndarray, at: list[int]) -> Iterator[Any]:
         """The values of these rows that are not missing; while one is looked at, `at` holds its row."""
@@ -175,8 +180,7 @@ class TableSplits(Splits):
             if isinstance(modality.spec, Labels) and place.startswith("outputs.")
         }
         steps = {place: int(train.lengths(place).sum()) for place in train.places}
-        rules = made_by_rules(self.recipe.settings, self.modalities)
-        return planning.Amount(len(train), {}, steps, labels=labels, rules=rules)
+        return planning.Amount(len(train), {}, steps, labels=labels, rules=self._rules)
 
     def sources(self, examples: Mapping[str, Examples]) -> dict[str, dict[str, Any]]:
         sources = {}

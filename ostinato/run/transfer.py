@@ -78,6 +78,7 @@ class Transfer:
         """
         renamed = tensor_names(self.settings)
         saved = {path_of(renamed(name)): tensor for name, tensor in bundles.load_weights(self.folder).items()}
+        saved |= self._heads_today(graph, saved)
         own = {path_of(name): tensor for name, tensor in model_tensors(graph).items()}
         before = recipe_columns.build(self.settings)
         preprocessing_fit.restore(before, self.bundle.modalities)
@@ -116,6 +117,17 @@ class Transfer:
                     f" vectors are in its embedding; name {path.removesuffix('.added')} too"
                 )
         return copied >= {path_of(name) for name, _ in graph.named_parameters()}
+
+    def _heads_today(self, graph: Graph, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of the heads that are taken over, as heads of this version have them."""
+        today: dict[str, Tensor] = {}
+        for part, source in self.parts.items():
+            way, name, slot = part.split(".")[:3]
+            head = f"{'.'.join(source.split('.')[:3])}."
+            if way == "outputs" and slot == "head":
+                theirs = {path.removeprefix(head): saved[path] for path in saved if path.startswith(head)}
+                today |= {f"{head}{path}": tensor for path, tensor in graph.heads[name].of_earlier(theirs).items()}
+        return today
 
 
 def transfer_of(

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import ostinato
 from ostinato import api
 from ostinato.cli.main import group
+from ostinato.distributions.contract import LEVELS
 from ostinato.errors import ConfigError
 from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments, load
@@ -142,6 +143,35 @@ def test_a_whole_model_continues_on_other_rows_whose_labels_are_added(lm, tmp_pa
     assert second.recipe.settings.inputs["review"].encoder == first.recipe.settings.inputs["review"].encoder
     # The first weights are a model: it is validated before it is trained.
     assert '"event": "start"' in (tmp_path / "second" / "history.jsonl").read_text()
+
+
+def test_a_head_of_an_earlier_version_answers_as_it_did(tmp_path):
+    """Weights by which each level of a forecast was an answer alone, as `Head.of_earlier` knows them."""
+    series = {"x": {"type": "series", "encoder": {"hidden_size": 4}}}
+    outputs = {"f": {"of": "x", "align": "ahead", "horizon": 3, "lookback": 6}}
+    data = {"train": [{"x": [float(step % 7 + row) for step in range(30)]} for row in range(4)]}
+    before = api.fit(from_arguments(series, outputs, training=SMALL), tmp_path / "before", data=data, device="cpu")
+    today, earlier = model_tensors(before.graph), {}
+    for name, tensor in today.items():
+        if name.startswith("heads.f.") and name.endswith(
+            ("straight.weight", "straight.bias", "output.weight", "output.bias")
+        ):
+            by_level = tensor.clone().view(-1, len(LEVELS), *tensor.shape[1:])
+            median = by_level[:, len(LEVELS) // 2, None].clone()
+            by_level += median
+            by_level[:, len(LEVELS) // 2] = median[:, 0]
+            earlier[name] = by_level.view(tensor.shape)
+        elif not name.endswith("from_median"):
+            earlier[name] = tensor
+    assert len(earlier) == len(today) - 1 and not torch.equal(
+        earlier["heads.f.straight.bias"], today["heads.f.straight.bias"]
+    )
+    bundles.save_weights(tmp_path / "before", earlier)
+    recipe = from_arguments(series, outputs, training=SMALL, refused={"from": {"run": str(tmp_path / "before")}})
+    options = {"overwrite": False, "device": "cpu", "roots": (), "validate": validate, "listeners": Listeners()}
+    after = run_train.begin(recipe, tmp_path / "after", resume=False, data=data, **options).run.graph
+    for name, tensor in model_tensors(after).items():
+        torch.testing.assert_close(tensor, today[name], rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_counted_beside_a_text_is_counted_again_at_another_learning_rate(tmp_path):
