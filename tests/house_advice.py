@@ -4,7 +4,7 @@ A string advises if it holds an order after a stop of a sentence (`; leave it ou
 option, or a setting's value; docstrings and help texts are none. A test follows it if one of its units holds both the
 first words of its advice and words that no other advising string has, so that a new message with the advice of an old
 one needs a unit of its own. Units are the rows of tables (elements of lists, lines of a text with the indented
-lines below them) in files `test_advice.py`, and whole test functions in these files or with `advice` in their names.
+lines below them) in files `test_advice*.py`, and whole test functions in these files or with `advice` in their names.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def units() -> tuple[str, ...]:
     """What the tests say of advice, unit by unit."""
     found: list[str] = []
     for path in sorted(TESTS.rglob("test_*.py")):
-        text, own = path.read_text(encoding="utf-8"), path.name == "test_advice.py"
+        text, own = path.read_text(encoding="utf-8"), path.name.startswith("test_advice")
         for node in ast.parse(text).body if own or "advice" in text else ():
             if isinstance(node, ast.FunctionDef):
                 if own or "advice" in node.name:

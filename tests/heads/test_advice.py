@@ -1,5 +1,5 @@
 """What a head recommends to who makes it by itself, followed: a recipe is refused before it comes to that, and by other
-words (tests/cli/test_advice.py)."""
+words (tests/recipe/test_advice_in_parts.py)."""
 
 from functools import partial
 

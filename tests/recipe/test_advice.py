@@ -16,8 +16,8 @@ from ostinato.cli.main import group
 from ostinato.errors import OstinatoError
 from ostinato.modalities._pictures import png
 from ostinato.recipe.read import from_arguments, load
-from tests.cli.test_advice import BASES, follow_in_recipe
-from tests.cli.test_advice import folder as rows  # noqa: F401
+from tests.recipe.recipe_advice import BASES, follow_in_recipe
+from tests.recipe.recipe_advice import folder as rows  # noqa: F401
 
 VIDEO = "{data: {train: pictures}, inputs: {text: {type: video, column: video}}, outputs: {label: {type: category}}}"
 IMAGE = "{data: {train: pictures}, inputs: {text: {type: image, column: image}}, outputs: {label: {type: category}}}"
@@ -72,7 +72,7 @@ classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled,
 tag | outputs.tags.scheme=bioes ; outputs.tags.lenient=true | with plain labels, such as parts of speech, give scheme:
     none | outputs.tags.scheme=none ; outputs.tags.lenient=false
 """
-"""As in tests/cli/test_advice.py."""
+"""As in test_advice_in_parts.py."""
 
 
 @pytest.fixture(scope="module")
