@@ -26,7 +26,8 @@ def picture(
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """A figure of `size` inches with its panels in rows, written to `path` when the block ends well.
 
-    An SVG names its titles as its own, for those who cannot see it, and has the same bytes each time.
+    A path without an ending is a PNG of just that name. An SVG names its titles as its own, for those who cannot see
+    it, and has the same bytes each time.
 
     Errors:
         DataError: the picture cannot be written.
@@ -40,7 +41,7 @@ def picture(
             named = " ".join(" ".join(filter(None, titles)).replace(r"\$", "$").split())
             metadata = {"Title": named, "Date": None} if path.suffix == ".svg" else None
             with matplotlib.rc_context({"svg.hashsalt": "ostinato"}):
-                figure.savefig(path, dpi=130, metadata=metadata)
+                figure.savefig(path, dpi=130, metadata=metadata, format=path.suffix[1:] or "png")
     finally:
         plt.close(figure)
 

@@ -128,7 +128,7 @@ probe gates numbers.yaml | no cell of this model has gates to look at; train it 
     gru | probe gates tiny.yaml --set inputs.de.encoder.cell=lstm
 probe gates tiny.yaml --set inputs.de.encoder=windowed --text ein | the first input, has no gates to draw; leave
     --text out | probe gates tiny.yaml --set inputs.de.encoder=windowed
-probe attention_maps numbers.yaml | attends to anything; train it with a transformer encoder, or with a decoder or join
+probe attention_maps numbers.yaml | shows nothing; train it with a transformer encoder, or with a decoder or join
     that attends | probe attention_maps tiny.yaml | probe attention_maps tiny.yaml --set inputs.de.encoder=transformer
 probe saliency numbers.yaml --set inputs.size.encoder=identity | so there are no steps to explain; give it text,
     tokens or a series, read by a recurrent, convolutional or transformer encoder

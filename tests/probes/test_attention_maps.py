@@ -141,5 +141,5 @@ def test_every_part_that_attends_is_shown():
 
 def test_laws_and_a_model_without_attention():
     laws.run("probes", "attention_maps", tried={"map_steps": [2]})
-    with pytest.raises(ConfigError, match="no part of this model attends to anything"):
+    with pytest.raises(ConfigError, match="no part of this model shows what it attends to"):
         AttentionMaps().look(subject_of({"cell": "gru", "hidden_size": 4}))

@@ -92,6 +92,12 @@ def test_a_picture_of_attention_names_them(copier):
     assert best.source == ["Zork", "wohnt", "Quix"] and set(best.generated) <= {"Zork", "wohnt", "Quix", "end"}
 
 
+def test_a_picture_of_attention_lies_where_it_is_said_to(copier, tmp_path):
+    heard = []
+    list(api.predict(copier.run, ["Zork wohnt"], attention=tmp_path / "seen", say=heard.append))
+    assert heard == [f"attention: {tmp_path / 'seen'}"] and (tmp_path / "seen").read_bytes()[1:4] == b"PNG"
+
+
 def test_an_unknown_symbol_is_no_credit_for_an_unknown_word(copier):
     """Of a word of the source its own probability counts; one that the source lacks is the unknown symbol, which the
     source's unknown words do not say."""

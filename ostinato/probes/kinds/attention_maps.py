@@ -185,8 +185,8 @@ class AttentionMaps(Probe):
         ]
         if not heads:
             raise ConfigError(
-                "probe attention_maps: no part of this model attends to anything; train it with a transformer encoder, "
-                "or with a decoder or join that attends"
+                "probe attention_maps: no part of this model shows what it attends to, as a pretrained encoder shows"
+                " nothing; train it with a transformer encoder, or with a decoder or join that attends"
             )
         return AttentionFinding(heads)
 
