@@ -121,8 +121,8 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = (), 
     for name in names:
         held = seen.held(name)
         is_read = name not in labels and name not in seen.files
-        if is_read and len(held) > 1 and len(set(map(repr, held))) == 1:
-            notes.append(f"'{name}' is {held[0]!r} wherever it is anything; a model learns nothing of it: leave it out")
+        if is_read and (why := seen.says_nothing(name)):
+            notes.append(f"'{name}' says nothing, since {why}; a model learns nothing of it: leave it out")
         if beside := _beside(seen, name):
             notes.append(beside)
         elif is_read and is_id(held) and not is_dates(held):

@@ -78,6 +78,14 @@ class Look:
             self._held[column] = held(self.cells[column])
         return self._held[column]
 
+    def says_nothing(self, column: str) -> str:
+        """Why a model learns nothing of a column: it is empty, or the same in each row; nothing where it may."""
+        cells = self.held(column)
+        if not cells:
+            return "it is empty"
+        is_one = self.rows > 1 and len(cells) == self.rows and len(set(map(repr, cells))) == 1
+        return "it is the same in each row" if is_one and not isinstance(cells[0], bytes) else ""
+
     def kind(self, column: str, told: str | None = None) -> Guess:
         """The kind that the caller named, or that a column's cells look like."""
         cells, guess = self.held(column), self._label(column, told)

@@ -134,7 +134,9 @@ def _all_others(look: Look, outputs: Collection[str]) -> tuple[dict[str, str | N
     for name in look.cells:
         if name in outputs:
             continue
-        if name in look.files:
+        if several and (why := look.says_nothing(name)):
+            left_out[name] = why
+        elif name in look.files:
             inputs[name] = None
         elif several and is_numbering(look.held(name)):
             left_out[name] = "it only numbers the rows; name each input by --in to read it"

@@ -30,6 +30,9 @@ WIDTH = 64
 NEGLIGIBLE = 0.01
 """A beginning that is less likely than this share of the last word shown changes neither list nor probabilities to
 speak of."""
+LINE_END, SENTENCE_ENDS, LONGEST_ENDLESS = "\n", ".!?…。！？।؟", 16
+"""Where completions of one text end: of a word model of one, the likeliest of 200 words were one sentence over and
+over."""
 LONGEST_WORD = 24
 """Pieces of a word; longer ones are no suggestion."""
 UNFINISHED = "\ufffd"
@@ -118,12 +121,21 @@ def _generated(run: Run) -> str:
 
 
 def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
-    """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops
-    hold, and without one the end of the line where a run continues one text, which has no end of its own."""
+    """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops hold.
+
+    Where a run continues one text, which has no end of its own, an answer ends with the line; where a vocabulary of
+    words lacks that, with the sentence, and after LONGEST_ENDLESS words.
+    """
     output, settings = _generated(run), run.recipe.settings
-    stop = settings.search.stop or (["\n"] if settings.data.rows == "file" and _ends_lines(run, output) else [])
+    stop, longest = settings.search.stop, settings.search.max_length
+    if not stop and settings.data.rows == "file":
+        ends_lines = _stops_at(run, output, LINE_END)
+        stop = [LINE_END] if ends_lines else [mark for mark in SENTENCE_ENDS if _stops_at(run, output, mark)]
+        longest = longest if ends_lines else min(longest or LONGEST_ENDLESS, LONGEST_ENDLESS)
     width = max(8, 2 * count)
-    search = settings_class("searches", "beam")(type="beam", width=width, n_best=2 * count, stop=stop)
+    search = settings_class("searches", "beam")(
+        type="beam", width=width, n_best=2 * count, stop=stop, max_length=longest
+    )
     (answered,) = answers([run], [row], search=search)
     likely: dict[str, float] = {}
     # One text may be spelt in several ways, and go on in several after a stop.
@@ -132,10 +144,10 @@ def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
     return sorted(starmap(Suggestion, likely.items()), key=lambda answer: -answer.probability)[:count]
 
 
-def _ends_lines(run: Run, output: str) -> bool:
-    """Whether the output generates the end of a line, which a vocabulary of words lacks."""
+def _stops_at(run: Run, output: str, text: str) -> bool:
+    """Whether the output generates a text at which it can stop; a vocabulary of words has no end of a line."""
     try:
-        Stops(["\n"], run.modalities[f"outputs.{output}"], run.copies(output))
+        Stops([text], run.modalities[f"outputs.{output}"], run.copies(output))
     except ConfigError:
         return False
     return True

@@ -463,8 +463,13 @@ def finish(session: Session, outcome: Outcome) -> Run:
     curve = Curve.read(folder, run.recipe.settings.training)
     if curve is None or not curve.solved():
         how = "" if curve is None else f"; {curve.summary()}"
-        say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{how}")
+        counted = f"{_number(outcome.epochs, 'epoch')}, {_number(outcome.updates, 'update')}"
+        say(f"trained {counted}, {outcome.seconds:,.0f} s{how}")
     return run
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _read_by(run: Run, output: str, examples: Examples) -> Iterator[tuple[list[Encoded], Steps]]:

@@ -76,7 +76,7 @@ def test_a_budget_below_one_epoch_trains_a_part_of_it_and_says_so(here, cli, slo
     assert re.search(r"; \d\d s of the minutes are left, .*, and an epoch takes about [67]\d s", said.err)
     training = settings(here / "run")
     assert training["max_updates"] == 2
-    assert "trained 1 epochs, 2 updates" in said.err
+    assert "trained 1 epoch, 2 updates" in said.err
     shutil.copy(here / "run/recipe.yaml", here / "again.yaml")
     assert cli("train", "again.yaml", "--out", "again").code == 0
     assert weights(here / "again") == weights(here / "run")

@@ -239,12 +239,12 @@ def test_the_advice_on_a_constant_and_on_labels_that_stand_for_none(tmp_path):
     marks = ["good", "bad", "NA", "n/a", "?", "-"]
     rows = "".join(f"some text {row},here,{marks[row % 6]}\n" for row in range(120))
     _, notes = look_at(tmp_path / "t.csv", "text,shop,label\n" + rows)
-    assert "'shop' is 'here' wherever it is anything; a model learns nothing of it: leave it out" in notes
+    assert "'shop' says nothing, since it is the same in each row; a model learns nothing of it: leave it out" in notes
     assert (
         "labels of 'label' seem to stand for none: 'NA' (20), 'n/a' (20), '?' (20), '-' (20); if they do, empty"
         in notes
     )
-    assert "'text' is" not in notes
+    assert "'text' says" not in notes
 
 
 def test_the_advice_on_a_file_whose_first_line_is_a_row(tmp_path):

@@ -615,3 +615,14 @@ def test_signs_of_numbers_that_are_named_are_not_looked_for(tmp_path):
         recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.thousands=."])
     with pytest.raises(ConfigError, match="data.encoding.*no encoding that Python knows"):
         recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.encoding=cp99"])
+
+
+def test_columns_that_are_empty_or_the_same_in_each_row_are_left_out_where_others_are_read(tmp_path):
+    columns = {"text": PROSE, "shop": ["here"] * 100, "note": [""] * 100, "topic": TOPICS}
+    guessed = guess(table(tmp_path, columns, "t.tsv"), (), ("topic",))
+    assert set(guessed.inputs) == {"text"}
+    assert guessed.left_out == {"shop": "it is the same in each row", "note": "it is empty"}
+    named = guess(table(tmp_path, columns, "t.tsv"), ("text", "shop"), ("topic",))
+    assert set(named.inputs) == {"text", "shop"}
+    alone = guess(table(tmp_path, {"shop": ["here"] * 100, "topic": TOPICS}, "t.tsv"), (), ("topic",))
+    assert set(alone.inputs) == {"shop"}

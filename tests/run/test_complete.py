@@ -360,3 +360,23 @@ def test_words_are_as_likely_as_all_spellings_of_what_is_said_again_and_of_them(
             p * float(after(whole)[space].sum()) for way in ways for p, whole in spellings(rest + way)
         ) / begins(rest)
         assert found[word] == pytest.approx(expected, rel=0.03), word
+
+
+@pytest.mark.parametrize("mark", [".", ""])
+def test_completions_of_words_of_one_text_end_with_the_sentence_or_soon(tmp_path, monkeypatch, mark):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "one.txt").write_text(
+        "".join(f"the cat sat on the mat{mark}\nthe dog ran away{mark}\n" for _ in range(60))
+    )
+    model = ostinato.Model(
+        inputs={"text": {"type": "text", "tokenizer": "word", "encoder": {"hidden_size": 24, "layers": 1}}},
+        outputs={"on": {"of": "text", "align": "next"}},
+        training={"epochs": 40, "optimizer": {"type": "adamw", "learning_rate": 0.03}},
+        data={"rows": "file"},
+    )
+    model.fit(str(tmp_path / "one.txt"), folder=tmp_path / "run")
+    first, *_ = prompting.completions(model.run, {"text": "the cat"}, 2)
+    if mark:
+        assert first.text == "sat on the mat" and first.probability > 0.5
+    else:
+        assert first.text.startswith("sat on the mat the ") and len(first.text.split()) <= 16
