@@ -376,7 +376,10 @@ def _frequency(
         if times[wrong] <= times[wrong - 1]:
             problem = f"{_disorder(times, wrong, time)}{several()}"
         else:
-            problem = _gap(times, wrong, own)
+            problem = (
+                f"comes after {shown(times[wrong - 1])}, and one step is one {own}; add a row for each missing time, "
+                "its cells empty, or leave out what is between"
+            )
         of = f" of series '{name}'" if named else ""
         raise DataError(f"{table.place(int(rows[wrong]))}: {shown(times[wrong])}{of} {problem}")
     longest = int(np.argmax(list(map(len, times_by_series))))
@@ -400,23 +403,6 @@ def disorder(times: Times, time: str) -> tuple[int, str] | None:
     own, wrong = _own_frequency(times)
     return (
         None if own is not None or wrong is None else (wrong, f"{shown(times[wrong])} {_disorder(times, wrong, time)}")
-    )
-
-
-def irregular(times: Times, time: str) -> tuple[int, str] | None:
-    """As `disorder`, or the first of them that is not one step after the time before."""
-    own, wrong = _own_frequency(times)
-    if wrong is None:
-        return None
-    problem = _disorder(times, wrong, time) if own is None else _gap(times, wrong, own)
-    return wrong, f"{shown(times[wrong])} {problem}"
-
-
-def _gap(times: Times, wrong: int, own: Frequency | None) -> str:
-    """What is to be done where a time is not one step after the one before."""
-    return (
-        f"comes after {shown(times[wrong - 1])}, and one step is one {own}; add a row for each missing time, its cells"
-        " empty, or leave out what is between"
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.contract import PLAIN, Dialect
-from ostinato.data.series import irregular
+from ostinato.data.series import disorder
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.evaluation.errors import similar_labels
 from ostinato.notes import Alike
@@ -213,14 +213,14 @@ def _nameless(seen: Look) -> list[str]:
 
 
 def _order(seen: Look) -> list[str]:
-    """Where rows of numbers by date are not one step apart, as a forecast needs them."""
+    """Where the dates of rows of numbers do not rise, as a forecast needs them."""
     dates = [name for name in seen.cells if is_dates(seen.held(name))]
     others = [name for name in seen.cells if name not in dates]
     if len(dates) != 1 or not others or not all(is_series(seen.held(name)) for name in others):
         return []
     (date,) = dates
     times = times_of(seen.cells[date])
-    wrong = None if times is None else irregular(times, date)
+    wrong = None if times is None else disorder(times, date)
     if wrong is not None:
         row, problem = wrong
         return [f"for a forecast, {seen.place(row)}: {problem}"]

@@ -144,6 +144,10 @@ class Report:
         """For notebooks."""
         return html_of(self)
 
+    def counted(self) -> str:
+        """How many examples of which split were measured, in words."""
+        return f"{self.examples:,} example{'s' * (self.examples != 1)} of {self.split}"
+
     def noted(self, notes: Sequence[str]) -> Report:
         """The report with further notes."""
         return replace(self, notes=[*self.notes, *notes])

@@ -48,9 +48,7 @@ def text_of(report: Report, every: bool = True, rest: str = "--all") -> str:
     lines += [] if report.swaps is None else ["", *report.swaps.lines()]
     several = len(report.outputs) > 1
     named = [method if len(methods) == 1 else f"{method} ({_of(keys, several)})" for method, keys in methods.items()]
-    lines.append(
-        f"{report.examples:,} examples of {report.split}; intervals of 95 %{': ' * bool(named)}{'; '.join(named)}"
-    )
+    lines.append(f"{report.counted()}; intervals of 95 %{': ' * bool(named)}{'; '.join(named)}")
     if hidden:
         command = rest if report.run is None else shlex.join(["ostinato", "evaluate", report.run, "--all"])
         lines.append(f"{hidden} more metric{'s' * (hidden > 1)}: {command}")
@@ -117,7 +115,7 @@ def _confusion_rows(output: str, matrix: Confusion) -> list[Sequence[str]]:
 
 def html_of(report: Report) -> str:
     """Every metric beside the baselines', then the tables that the text has too, for a notebook."""
-    notes = [f"{report.examples:,} examples of {report.split}", *report.notes]
+    notes = [report.counted(), *report.notes]
     return "".join([*map(html_table, tables_of(report).values()), *(f"<p>{escape(note)}</p>" for note in notes)])
 
 

@@ -91,8 +91,7 @@ class _Result:
         what = "members" if run.bundle.members else "epoch"
         chosen = f", which also chose the {what}" if report.split == "valid" else ""
         value = f"{measured.value:.4g} [{measured.low:.4g}, {measured.high:.4g}]"
-        counted = f"{report.examples:,} example{'s' * (report.examples != 1)}"
-        lines = [f"{lead}{metric} {value} on {counted} of {report.split}{chosen}"]
+        lines = [f"{lead}{metric} {value} on {report.counted()}{chosen}"]
         kind = component("metrics", settings_of(run.outputs[output])[metric].type)
         perfect = measured.value == (kind.greatest if kind.higher_is_better else kind.least)
         compared = report.compared.get(output, {})

@@ -101,8 +101,8 @@ class Curve:
         return min(known, key=_validation_loss), known[-1]
 
     def is_one_epoch(self) -> bool:
-        """Whether training was validated once, which shows no course."""
-        return len(self.validated()) == 1 and self.validated()[0]["epoch"] > 0
+        """Whether training was validated once, which shows no course; what the first weights were is none."""
+        return sum(event["epoch"] > 0 for event in self.validated()) == 1
 
     def overfitted(self) -> bool:
         """Whether the validation loss rose after its least while the training loss fell."""

@@ -259,10 +259,7 @@ def test_the_advice_on_a_file_whose_first_line_is_a_row(tmp_path):
     ("days", "told"),
     [
         ([*range(1, 29)], "rows of numbers by date: `ostinato train "),
-        (
-            [*range(1, 9), *range(12, 29)],
-            "2022-01-12 comes after 2022-01-08, and one step is one day; add a row for each",
-        ),
+        ([*range(1, 9), *range(10, 29)], "rows of numbers by date: `ostinato train "),
         ([1, 2, 3, 3, 4, 5, 6], "2022-01-03 occurs twice; keep one row for each time"),
         ([1, 2, 3, 5, 4, 6, 7], "2022-01-04 comes after 2022-01-05; sort the rows by 'date'"),
     ],

@@ -146,3 +146,10 @@ def test_first_weights_that_were_validated_have_a_line_and_its_mark():
     with EpochLines(said.append, 20, {}) as lines:
         lines.add({"event": "start", "epoch": 0, "valid.loss": 0.5, "best": True})
     assert said == ["epoch  0/20  valid loss 0.5000  * best"]
+
+
+def test_one_epoch_after_first_weights_that_were_validated_is_one_epoch(tmp_path):
+    first = {"event": "start", "epoch": 0, "update": 0, "valid.loss": 0.5, "best": True}
+    one = curve_of(tmp_path, [5], [0.6], epochs=1)
+    assert one.is_one_epoch() and Curve([first, *one.epochs], "epochs", 0, 0, False).is_one_epoch()
+    assert not curve_of(tmp_path, [5, 4], [5, 4], epochs=2).is_one_epoch()
