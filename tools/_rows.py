@@ -56,6 +56,26 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Language:
+    """A language model that judges a row's answers.
+
+    Args:
+        recipe: that trains it, on the row's data.
+        weight: of its log-probabilities.
+        sets: the search, as `--set` takes it.
+    """
+
+    recipe: str
+    weight: float
+    sets: tuple[str, ...]
+
+    @property
+    def run(self) -> str:
+        """Its folder."""
+        return (RUNS / self.recipe).as_posix()
+
+
+@dataclass(frozen=True)
 class Row:
     """A recipe and what its result is held against.
 
@@ -69,6 +89,8 @@ class Row:
         recipe: of another name than the row.
         sets: changes of the recipe, as `--set` takes them.
         members: further runs, by name; all are measured as an ensemble.
+        of: the row whose run it measures otherwise, or None.
+        language: what judges its answers, or None.
     """
 
     name: str
@@ -80,10 +102,12 @@ class Row:
     recipe: str | None = None
     sets: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
+    of: str | None = None
+    language: Language | None = None
 
     def runs(self) -> list[str]:
         """The folders of its runs."""
-        folder = (RUNS / self.name).as_posix()
+        folder = (RUNS / (self.of or self.name)).as_posix()
         return [folder, *(f"{folder}-{member.name}" for member in self.members)]
 
     def commands(self) -> dict[str, list[str]]:
@@ -96,7 +120,13 @@ class Row:
             made[f"train {member.name}".strip()] = (
                 f"ostinato train recipes/{recipe}.yaml{changes} --out {run} --data-root {root} --resume"
             )
-        made["evaluate"] = f"ostinato evaluate {' '.join(runs)} --split test --data-root {root} --json"
+        judged = ""
+        if self.language:
+            recipe, run = self.language.recipe, self.language.run
+            made["train language"] = f"ostinato train recipes/{recipe}.yaml --out {run} --data-root {root} --resume"
+            judged = f" --language-model {run} --language-weight {self.language.weight:g}"
+            judged += "".join(f" --set {change}" for change in self.language.sets)
+        made["evaluate"] = f"ostinato evaluate {' '.join(runs)} --split test --data-root {root}{judged} --json"
         if self.judge:
             made["judge"] = f"python benchmarks/{self.judge} {runs[0]} --data-root {root}"
         if self.prepared:
@@ -195,6 +225,16 @@ def _an4(how: str, shown: tuple[Shown, ...]) -> Row:
 
 
 AN4 = (Shown("words", "token_error_rate"), Shown("words", "character_error_rate"))
+
+
+def _an4_judged(what: str, weight: float) -> Row:
+    """The row of CTC, its answers judged by a language model of the same sentences."""
+    shown = (Shown("words", "token_error_rate", most=14.0), AN4[1])
+    measured = f"AN4, 130 utterances, CTC, beam of 8 with a language model of {what}"
+    search = ("search=beam", "search.width=8", "search.normalization=none")
+    language = Language(f"an4-{what}", weight, search)
+    return Row(f"an4-with-{what}", measured, shown, "9.6 % (deepspeech.pytorch), 5.95 % Kaldi", "an4", recipe="an4",
+               of="an4", language=language)  # fmt: skip
 
 
 def _accuracies(
@@ -441,6 +481,8 @@ ROWS = (
         (Shown("words", "token_error_rate", most=20.0), Shown("words", "character_error_rate")),
         "word error 10.5 %, 5 layers of 800 on a GPU (deepspeech.pytorch), 5.95 % Kaldi", "an4",
     ),
+    _an4_judged("letters", 1.0),
+    _an4_judged("words", 0.5),
     _an4("phones", (Shown("phones", "token_error_rate"),)),
     _an4("joint", AN4),
     _an4("attention", AN4),

@@ -54,7 +54,7 @@ def measure(row: Row, data_root: str) -> dict[str, Any]:
         "row": row.name,
         "commands": [" ".join(words) for words in commands.values()],
         **({"seed": seeds[0]} if len(runs) == 1 else {"seeds": seeds}),
-        "minutes": round(sum(map(_seconds, runs)) / 60, 1),
+        "minutes": round(sum(map(_seconds, [*runs, *([HOME / row.language.run] if row.language else [])])) / 60, 1),
         "machine": machine(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         **report,

@@ -139,6 +139,26 @@ def test_a_row_of_several_runs_trains_each_and_measures_them_as_one(results):
             assert (HOME / "recipes" / f"{member.recipe or row.recipe or row.name}.yaml").is_file()
 
 
+def test_a_row_with_a_language_model_trains_it_and_measures_the_run_of_another_row_with_it(results):
+    from ostinato.recipe.read import load
+
+    rows = [row for row in results.ROWS if row.language]
+    assert rows
+    for row in rows:
+        commands = {step: " ".join(words) for step, words in row.commands().items()}
+        assert list(commands) == ["prepare", "train", "train language", "evaluate"]
+        language, run = row.language.recipe, f"runs/results/{row.language.recipe}"
+        own = next(other for other in results.ROWS if other.name == row.of)
+        assert commands["train"] == " ".join(own.commands()["train"])
+        assert commands["train language"].startswith(f"ostinato train recipes/{language}.yaml --out {run} --data-root")
+        judged = f"--language-model {run} --language-weight {row.language.weight:g} --set search=beam"
+        assert (
+            commands["evaluate"].startswith(f"ostinato evaluate {own.runs()[0]} --split test")
+            and judged in commands["evaluate"]
+        )
+        assert load(HOME / "recipes" / f"{language}.yaml").settings.outputs
+
+
 def test_a_sweep_changes_its_recipe_before_it_varies_it(results):
     import _sweep_rows as rows
 
