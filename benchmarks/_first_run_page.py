@@ -79,21 +79,13 @@ def page(rows: Sequence[Row], part: str) -> str:
         "",
         *_wrapped(
             "How good is a model with nothing said but the columns, how does it compare to counting, and how long does"
-            " it take? Made by the commands below; `benchmarks/first_run.py` says what is measured and how, and all"
+            " it take? `benchmarks/first_run.py` says what is measured and how, and all"
             " figures are in [first_run.jsonl](first_run.jsonl). Types are inferred, and nothing is set but what states"
             " the task of a forecast. Training sets aside its own validation rows from the training rows."
         ),
         "",
         *_wrapped(_part_of(part)),
-        "",
-        *_machines([row for _, row in good]),
-        "",
-        "```",
-        *_commands([row for _, row in good], part),
-        f"python benchmarks/first_run.py --page --part {part}",
-        "```",
         *_unmeasured(newest),
-        *_repeated(newest),
         "",
         *_head("needed", "found", ""),
         *_needs(figures, p_values, good, estimates, newest, part),
@@ -118,6 +110,18 @@ def page(rows: Sequence[Row], part: str) -> str:
             for (chosen, measure, shown), p_value in zip(figures, p_values)
         ),
         *_failures(entries),
+        *_repeated(newest),
+        "",
+        "## How it was made",
+        "",
+        "DATA holds the folders of the data sets, as `ostinato data list` names them.",
+        "",
+        "```",
+        *_commands([row for _, row in good], part),
+        f"python benchmarks/first_run.py --page --part {part}",
+        "```",
+        "",
+        *_machines([row for _, row in good]),
     ]  # fmt: skip
     return "\n".join([*lines, ""])
 
@@ -144,8 +148,9 @@ def _unmeasured(newest: Mapping[str, Row]) -> list[str]:
 
 def _repeated(newest: Mapping[str, Row]) -> list[str]:
     """The sets whose row took the place of an earlier one, as the row says, and why."""
-    again = [f"Looked at twice: {name}; {row['again']}." for name, row in newest.items() if "again" in row]
-    return [line for text in again for line in ["", *_wrapped(text)]]
+    again = [f"- {name}: {row['again']}." for name, row in newest.items() if "again" in row]
+    lines = ["", "## Second looks", "", "Rows of the table that were measured again, and why:", ""]
+    return [*lines, *(line for text in again for line in _wrapped(text))] if again else []
 
 
 def _part_of(part: str) -> str:
@@ -153,7 +158,7 @@ def _part_of(part: str) -> str:
         return "These are the valid parts, by which defaults are chosen; the test parts were not looked at."
     return (
         "Defaults were chosen on training and valid parts alone. The test parts were looked at once, by this page,"
-        " after the defaults were settled."
+        " after the defaults were settled; where twice or more, it is said below."
     )
 
 

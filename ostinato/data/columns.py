@@ -125,8 +125,8 @@ class Conll(FileSource):
             example = _example(count)
             raise DataError(
                 f"{self.title} line {line} has {count} column{'s' * (count != 1)}, and nothing names them; name them "
-                f"from left to right, {UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "
-                f"or in the file's first line: # global.columns = {example}"
+                f"from left to right, {UNNAMED} for each that is not needed, such as '{{{example}: {shown}}}' in place "
+                f"of the file, or in its first line: # global.columns = {example}"
             )
         self.names, self.form = tuple(names), ("conllu" if universal else "conll", names)
         self.columns = tuple(name for name in names if name != UNNAMED)

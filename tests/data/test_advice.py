@@ -305,7 +305,7 @@ def test_columns_are_named_as_the_advice_writes_them(tmp_path, line):
     with pytest.raises(OstinatoError, match="nothing names them; name them from left to right, _ for each") as refusal:
         opened(tmp_path, {"t.conll": f"{line}\n".encode()}, "t.conll")
     named, header = re.search(
-        r"that is not needed, such as data.train: (\{.*\}), or in the file's first line: (# global.columns = .*)$",
+        r"that is not needed, such as '(\{.*\})' in place of the file, or in its first line: (# global.columns = .*)$",
         str(refusal.value),
     ).groups()
     columns = ["word", "tag"][: len(line.split())]

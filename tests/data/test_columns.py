@@ -186,7 +186,7 @@ BAD = {
     "too many columns": ({"w t": "t.x"}, "a\tb\n\nd\te\tf\n", "t.x line 3 has 3 columns apart by tabs"),
     "no tab among tabs": ({"w t": "t.x"}, "a\tb\nd e\n", "t.x line 2 has 1 column apart by tabs"),
     "nothing names them": ("t.conll", "\na b c\n",
-                           "t.conll line 2 has 3 columns, and nothing names them; .* {word _ tag: t.conll}"),
+                           "t.conll line 2 has 3 columns, and nothing names them; .* '{word _ tag: t.conll}' in place"),
     "named twice": ({"w w _": "t.x"}, "a b c\n", "names column 'w' twice"),
     "none named": ({"_ _": "t.x"}, "a b\n", "every column is _"),
     "no rows": ({"w t": "t.x"}, "\n\n-DOCSTART- O\n\n", "t.x has no rows"),
