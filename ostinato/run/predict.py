@@ -347,7 +347,8 @@ def prompt_of(runs: Sequence[Run], output: str, part: Part, seed: int) -> Prompt
     run, rows = runs[0], part.rows
     columns, read = part.columns[run], run.graph.reads[output]
     steps = [part.readings[run].inputs[name] for name in read]
-    longest, rests, begun = _longest(steps, run.bundle.lengths[output]), [""] * len(rows), None
+    longest = _longest(steps, run.bundle.lengths[output], run.graph.generator(output).labels_source)
+    rests, begun = [""] * len(rows), None
     of, modality = run.graph.continues.get(output), run.modalities[f"outputs.{output}"]
     if of is not None and isinstance(modality, Tokenized):
         pieces = pieces_of(modality)
@@ -423,10 +424,12 @@ def gathered(
     return to_steps(np.concatenate(picked), np.array([len(one) for one in picked], dtype=np.int64)).to(device)
 
 
-def _longest(inputs: Sequence[Steps], trained: int) -> Tensor:
+def _longest(inputs: Sequence[Steps], trained: int, labels_source: bool) -> Tensor:
     """The most symbols of an answer: as many as the longest training target, or twice the input with room to spare, but
-    see above."""
+    see above. Where steps of the input are labelled, as many as it has, since each symbol takes one."""
     source = torch.stack([steps.layout.lengths for steps in inputs]).amax(0)
+    if labels_source:
+        return source.clamp(min=1)
     return (2 * source + 20).clamp(min=trained, max=LONGEST_ANSWER * trained + 20)
 
 

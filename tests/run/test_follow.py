@@ -88,6 +88,14 @@ def test_what_is_answered_while_sound_arrives_is_the_answer_to_the_whole(run):
     assert any(len(pieces) > 1 for pieces in texts)
 
 
+@pytest.mark.parametrize("search", ["beam", "greedy"])
+def test_an_answer_may_be_as_long_as_the_steps_that_it_labels(run, search):
+    text = "abcacb" * 10  # training has 4 letters at most
+    clip = wav(spoken(text, np.random.default_rng(3)), RATE)
+    (prediction,) = api.predict(run, rows=[{"clip": clip}], sets=[f"search={search}"], device="cpu")
+    assert abs(len(prediction.best["said"].text) - len(text)) <= 3
+
+
 def test_sound_on_standard_input_a_file_and_a_folder(run, tmp_path):
     row = rows(1, seed=5)[0]
     invoke = lambda *options, **given: CliRunner().invoke(group, ["predict", str(run), *options], **given)  # noqa: E731
