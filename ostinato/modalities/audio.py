@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -400,7 +401,10 @@ class Audio(Modality):
         if isinstance(raw, Mapping):
             return None
         recording = Recording.of(raw)
-        return "; ".join([*self._unlike(recording), *filter(None, [recording.flaw()])]) or None
+        said = [*self._unlike(recording)]
+        with suppress(DataError):  # a damaged one is named where it is read
+            said += filter(None, [recording.flaw()])
+        return "; ".join(said) or None
 
     def _unlike(self, recording: Recording) -> Iterator[str]:
         """What is changed of a recording that is unlike those of training."""
