@@ -58,6 +58,8 @@ SHARE, SHARES = 0.01, (0.01, 0.1, 0.001)
 START, FIRST_UPDATE = "before training", "after the first update"
 LATER = {FIRST_UPDATE: 1, "once the shortest lag is learnt": None}
 MOMENTS = (START, *LATER)
+SAMPLES, ORDERS = 10_000, 100_000
+"""Bootstrap samples of the models, and permutations of them."""
 FIRST = 3
 """The number of the first symbol, behind those that have a meaning of their own."""
 
@@ -223,14 +225,14 @@ def rank_correlation(pairs: Sequence[tuple[int | None, int | None]]) -> dict[str
         return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
 
     draw, samples = np.random.default_rng(0), []
-    while len(samples) < 10_000:
+    while len(samples) < SAMPLES:
         chosen = draw.integers(len(x), size=len(x))
         if len(set(x[chosen])) > 1 and len(set(y[chosen])) > 1:
             samples.append(correlation(x[chosen], y[chosen]))
     value = correlation(x, y)
     ranks, others = rankdata(x) - rankdata(x).mean(), rankdata(y) - rankdata(y).mean()
-    shuffled = draw.permuted(np.tile(others, (100_000, 1)), axis=1) @ ranks
-    p = (1 + int((shuffled >= others @ ranks - 1e-9).sum())) / 100_001
+    shuffled = draw.permuted(np.tile(others, (ORDERS, 1)), axis=1) @ ranks
+    p = (1 + int((shuffled >= others @ ranks - 1e-9).sum())) / (ORDERS + 1)
     low, high = np.quantile(samples, [0.025, 0.975])
     return {"spearman": round(value, 3), "low": round(float(low), 3), "high": round(float(high), 3), "p": round(p, 5)}
 

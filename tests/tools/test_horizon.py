@@ -70,6 +70,8 @@ def test_each_part_of_each_model_is_measured_once(horizon, monkeypatch, capsys):
         far = 1 if encoder["name"] == "c" and updates == 0 else ord(encoder["name"])
         return {str(share): far for share in horizon.SHARES}
 
+    monkeypatch.setattr(horizon, "SAMPLES", 100)
+    monkeypatch.setattr(horizon, "ORDERS", 1000)
     monkeypatch.setattr(horizon, "MODELS", {name: {"name": name} for name in "abcdef"})
     monkeypatch.setattr(horizon, "at_start", measure)
     monkeypatch.setattr(horizon, "later", measure)
