@@ -3,6 +3,7 @@ a label or spell it, rows that are alike but for their label."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -65,7 +66,7 @@ def flaws(train: Examples, valid: Examples, settings: Settings, modalities: Mapp
     outputs = _outputs(settings)
     if train.windows is not None or not outputs:
         return []
-    rows = list(islice(train.raw(), MOST_ROWS))
+    rows = [{place: _compact(value) for place, value in row.items()} for row in islice(train.raw(), MOST_ROWS)]
     told = [output for output in outputs if not modalities[output].numeric]
     new = chain(*(_unlearnt(train, valid, output, modalities[output]) for output in told))
     return [*_copied(rows, settings), *_conflicting(rows, settings, told), *new]
@@ -245,6 +246,14 @@ def _outputs(settings: Settings) -> dict[str, str]:
 
 def _key(row: Any, places: Sequence[str]) -> tuple[Hashable, ...]:
     return tuple(_hashable(row[place]) for place in places)
+
+
+def _compact(value: Any) -> Any:
+    """What is held of a value: of an array, a recording, a picture or a list what tells it from others."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    content = value if isinstance(value, bytes) else _hashable(value)
+    return hashlib.blake2b(content if isinstance(content, bytes) else repr(content).encode(), digest_size=16).digest()
 
 
 def _hashable(value: Any) -> Hashable:
