@@ -15,7 +15,13 @@ from setuptools.errors import CompileError
 
 COMMON = ["-O3", "-std=c++17", "-fvisibility=hidden", "-ffp-contract=fast", "-Wno-psabi", "-pthread"]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mfma"]
-X86 = {"avx512bf16": [*AVX512, "-mavx512bw", "-mavx512bf16"], "avx512": AVX512, "avx2": ["-mavx2", "-mfma"]}
+BF16 = [*AVX512, "-mavx512bw", "-mavx512bf16"]
+X86 = {
+    "amxbf16": [*BF16, "-mamx-tile", "-mamx-bf16"],
+    "avx512bf16": BF16,
+    "avx512": AVX512,
+    "avx2": ["-mavx2", "-mfma"],
+}
 SETS = {"x86_64": X86, "amd64": X86, "aarch64": {"neon": []}, "arm64": {"neon": []}}
 NOTE = "_native_build_error.txt"
 """Written beside the package where the library could not be built, for `ostinato doctor`."""

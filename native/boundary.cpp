@@ -9,6 +9,9 @@
 
 namespace ostinato {
 
+#ifdef OSTINATO_AMXBF16
+extern const Table amxbf16_table;
+#endif
 #ifdef OSTINATO_AVX512
 extern const Table avx512bf16_table;
 extern const Table avx512_table;
@@ -26,6 +29,9 @@ namespace {
 thread_local char message[512];
 
 const Table* const TABLES[] = {
+#ifdef OSTINATO_AMXBF16
+    &amxbf16_table,
+#endif
 #ifdef OSTINATO_AVX512BF16
     &avx512bf16_table,
 #endif

@@ -91,6 +91,8 @@ template <class T> void multiply_all(const OstinatoProduct* product, char* space
 template <class T, class C> struct Scans {
     using R = Recurrence<T, C>;
 
+    static R recurrence(const OstinatoScan& scan, const OstinatoGradients* d) { return R(scan, d, scan.half != 0); }
+
     static OstinatoProduct input_product(const OstinatoScan& scan) {
         const i64 width = C::GATES * scan.H;
         return {0, scan.is_double, scan.N, width, scan.I, scan.x, scan.x_stride, scan.weight_x, scan.I, scan.bias, nullptr, scan.gates, width, nullptr, 0, scan.half};
@@ -124,10 +126,10 @@ template <class T, class C> struct Scans {
     static Own plan_loop(const OstinatoScan* scans, i64 count, Space* space, i64 threads, i64 thread, Barrier** barriers) {
         Own own{}, one;
         *barriers = space->take<Barrier>(threads * count);
-        const i64 B = scans[0].B, rows = R(scans[0], nullptr).team_space(B);
+        const i64 B = scans[0].B, rows = recurrence(scans[0], nullptr).team_space(B);
         for (i64 k = 0; k < threads; k++) {
             one.sequences = space->take<i64>(B);
-            one.pointers = R::pointers(space, B);
+            one.pointers = recurrence(scans[0], nullptr).pointers(space, B);
             one.team = space->take<T>(rows);
             if (k == thread) own = one;
         }
@@ -135,7 +137,7 @@ template <class T, class C> struct Scans {
     }
 
     static Forward weights_plan(const OstinatoScan& scan, Space* space, i64 threads, i64 thread) {
-        const R one(scan, nullptr);
+        const R one = recurrence(scan, nullptr);
         return {plan_product<T>(input_product(scan), space, threads, thread), space->take<T>(one.early_size()), space->take<T>(one.late_size())};
     }
 
@@ -182,7 +184,7 @@ template <class T, class C> struct Scans {
         for (i64 k = 0; k < count; k++) {
             if (scans[k].packed && scans[k].packed_ready) continue;
             pack_product(plans[k].input, team);
-            pack_weights(R(scans[k], nullptr), plans[k].early, plans[k].late, team);
+            pack_weights(recurrence(scans[k], nullptr), plans[k].early, plans[k].late, team);
         }
         wait(team.all, team.threads);
         for (i64 k = 0; k < count; k++) run_product(input_product(scans[k]), plans[k].input, team);
@@ -192,7 +194,7 @@ template <class T, class C> struct Scans {
         const i64 threads = team.threads / beside, thread = team.thread / beside;
         for (i64 k = 0; k < count; k++) {
             if (beside == 2 && k != team.thread % 2) continue;
-            R one(scans[k], nullptr);
+            R one = recurrence(scans[k], nullptr);
             one.early = plans[k].early, one.late = plans[k].late;
             const auto share = share_of(scans[k], thread, threads, barriers + k * team.threads, own.sequences);
             one.forward(share, own.pointers, team_rows(scans[k], own, share, beside));
@@ -205,8 +207,8 @@ template <class T, class C> struct Scans {
         // Every thread's space has the same size, one after the other.
         Space one{nullptr};
         one.take<i64>(scan.B);
-        R::pointers(&one, scan.B);
-        one.take<T>(R(scan, nullptr).team_space(scan.B));
+        recurrence(scan, nullptr).pointers(&one, scan.B);
+        one.take<T>(recurrence(scan, nullptr).team_space(scan.B));
         return reinterpret_cast<T*>(reinterpret_cast<char*>(own.team) - share.member * beside * one.used);
     }
 
@@ -227,7 +229,7 @@ template <class T, class C> struct Scans {
 
     static Backward backward_plan(const OstinatoScan& scan, const OstinatoGradients& d, Space* space, i64 threads, i64 thread, Own* own, Barrier** barriers) {
         const i64 H = scan.H, N = scan.N, width = C::GATES * H;
-        const R one(scan, &d);
+        const R one = recurrence(scan, &d);
         Backward plan{};
         plan.early = space->take<T>(one.early_size());
         plan.late = space->take<T>(one.late_size());
@@ -267,7 +269,7 @@ template <class T, class C> struct Scans {
         Barrier* barriers;
         Backward plan = backward_plan(scan, *d, &space, team.threads, team.thread, &own, &barriers);
         if (team.thread == 0) memset(barriers, 0, sizeof(Barrier) * team.threads);
-        R one(scan, d);
+        R one = recurrence(scan, d);
         one.early = plan.early, one.late = plan.late;
         if (plan.has_input) pack_product(plan.input_plan, team);
         pack_weights(one, plan.early, plan.late, team);

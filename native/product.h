@@ -7,12 +7,16 @@
 // columns end, so that the kernel reads it from one end to the other.
 //
 // What is packed are items: numbers, or, where HALF is set, pairs of numbers of two neighbouring k that were rounded to bfloat16,
-// which one instruction multiplies and adds to a sum in float32.
+// which one instruction multiplies and adds to a sum in float32; where TILES is set, one instruction does so for a block of them
+// (tiles.h).
 #pragma once
 
 #include "simd.h"
 #ifdef HALF
 #include <immintrin.h>
+#endif
+#ifdef TILES
+#include "tiles.h"
 #endif
 
 namespace {
@@ -20,7 +24,7 @@ namespace {
 template <class T> struct Item {
     using Number = T;
     using V = typename Simd<T>::V;
-    static constexpr int numbers = 1;
+    static constexpr int numbers = 1, block = 1;  // numbers of an item; items that are multiplied at once
 };
 
 template <class T> inline typename Simd<T>::V added(typename Simd<T>::V sum, typename Simd<T>::V column, T value) {
@@ -41,7 +45,11 @@ typedef uint32_t PairAnywhere __attribute__((vector_size(VECTOR_BYTES), aligned(
 template <> struct Item<Pair> {
     using Number = float;
     using V = PairVector;
-    static constexpr int numbers = 2;
+#ifdef TILES
+    static constexpr int numbers = 2, block = TILE;
+#else
+    static constexpr int numbers = 2, block = 1;
+#endif
 };
 
 inline PairVector load(const Pair* from) { return *reinterpret_cast<const PairAnywhere*>(from); }
@@ -62,21 +70,24 @@ inline PairVector above(FloatVector first, FloatVector second) {
     return (PairVector)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), (__m512i)neighbours(first, second));
 }
 
-// Pairs of a row of numbers; what is missing of the last is zero.
-inline void pair_row(const float* from, i64 count, Pair* to) {
+// `items` pairs of a row of numbers; what is missing is zero.
+inline void pair_row(const float* from, i64 count, i64 items, Pair* to) {
     constexpr int W = Simd<float>::width;
     i64 k = 0;
-    for (; k + 2 * W <= count; k += 2 * W, to += W) store(to, neighbours(load(from + k), load(from + k + W)));
-    if (k == count) return;
-    const int left = (int)(count - k);
-    const PairVector last = neighbours(left < W ? load_some(from + k, left) : load(from + k), left > W ? load_some(from + k + W, left - W) : FloatVector{});
-    memcpy(to, &last, sizeof(Pair) * ((left + 1) / 2));
+    for (; k + 2 * W <= count; k += 2 * W) store(to + k / 2, neighbours(load(from + k), load(from + k + W)));
+    if (k < count) {
+        const int left = (int)(count - k);
+        const PairVector last = neighbours(left < W ? load_some(from + k, left) : load(from + k), left > W ? load_some(from + k + W, left - W) : FloatVector{});
+        memcpy(to + k / 2, &last, sizeof(Pair) * ((left + 1) / 2));
+    }
+    for (k = (count + 1) / 2; k < items; k++) to[k] = Pair{0};
 }
 #else
 constexpr bool HAS_HALF = false;
 #endif
 
 template <bool VALUE> struct Flag {
+    static constexpr bool value = VALUE;
     constexpr operator bool() const { return VALUE; }
 };
 using True = Flag<true>;
@@ -136,6 +147,17 @@ template <int NV> inline int next_tile(i64 left) {
 inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 inline i64 max_of(i64 a, i64 b) { return a > b ? a : b; }
 
+// Items that hold so many numbers, in whole blocks.
+template <class I> inline i64 items_of(i64 numbers) {
+    constexpr i64 block = (i64)Item<I>::numbers * Item<I>::block;
+    return (numbers + block - 1) / block * Item<I>::block;
+}
+
+// Rows that are multiplied with a panel at once, at most, and of what their number is a multiple where all are written in place.
+template <class I> constexpr int MOST_ROWS = Item<I>::block > 1 ? 2 * Item<I>::block : tile_rows<PANEL>();
+
+template <class I> inline int next_rows(i64 left) { return Item<I>::block > 1 ? (int)min_of(left, MOST_ROWS<I>) : next_tile<PANEL>(left); }
+
 // One vector of a panel from a matrix (columns, K) whose row is a column of b: `count` rows from `from`.
 template <class T> void pack_vector_of_rows(const T* from, i64 stride, i64 count, i64 K, T* to, i64 step) {
     constexpr int W = Simd<T>::width;
@@ -166,11 +188,11 @@ inline void pack_vector_of_rows(const float* from, i64 stride, i64 count, i64 K,
     constexpr i64 AT_ONCE = 128;
     constexpr int W = Simd<float>::width;
     Pair row[AT_ONCE];
-    for (i64 begin = 0; begin < (K + 1) / 2; begin += AT_ONCE) {
-        const i64 end = min_of((K + 1) / 2, begin + AT_ONCE);
+    for (i64 begin = 0; begin < items_of<Pair>(K); begin += AT_ONCE) {
+        const i64 end = min_of(items_of<Pair>(K), begin + AT_ONCE);
         for (int lane = 0; lane < W; lane++) {
             if (lane < count) {
-                pair_row(from + lane * stride + 2 * begin, min_of(K - 2 * begin, 2 * AT_ONCE), row);
+                pair_row(from + lane * stride + 2 * begin, max_of(0, min_of(K - 2 * begin, 2 * AT_ONCE)), end - begin, row);
                 for (i64 k = begin; k < end; k++) to[k * step + lane] = row[k - begin];
             } else {
                 for (i64 k = begin; k < end; k++) to[k * step + lane] = Pair{0};
@@ -182,7 +204,7 @@ inline void pack_vector_of_rows(const float* from, i64 stride, i64 count, i64 K,
 inline void pack_vector_of_columns(const float* from, i64 stride, i64 count, i64 K, Pair* to, i64 step) {
     constexpr int W = Simd<float>::width;
     const auto row = [&](i64 k) { return k >= K || count <= 0 ? FloatVector{} : count < W ? load_some(from + k * stride, (int)count) : load(from + k * stride); };
-    for (i64 k = 0; k < K; k += 2) store(to + k / 2 * step, above(row(k), row(k + 1)));
+    for (i64 k = 0; k < items_of<Pair>(K); k++) store(to + k * step, above(row(2 * k), row(2 * k + 1)));
 }
 #endif
 
@@ -196,7 +218,7 @@ template <class I> struct Right {
 
     static constexpr i64 lanes = PANEL * Simd<T>::width;
     i64 panels() const { return (N + lanes - 1) / lanes; }
-    i64 items() const { return (K + Item<I>::numbers - 1) / Item<I>::numbers; }
+    i64 items() const { return items_of<I>(K); }
     i64 packed_size() const { return panels() * lanes * items(); }
 
     void pack(i64 panel, I* to) const {
@@ -218,6 +240,43 @@ template <class T> inline void emit(const T* tile_values, i64 lanes, int rows, T
     for (int r = 0; r < rows; r++) memcpy(out + r * stride, tile_values + r * lanes, sizeof(T) * count);
 }
 
+// What must be there while items are multiplied: nothing, or a thread's tiles.
+template <class I> inline auto ready_for() {
+#ifdef TILES
+    if constexpr (Item<I>::block > 1) return Tiles();
+    else return 0;
+#else
+    return 0;
+#endif
+}
+
+// In tiles: `rows` rows of a, at most two tiles, times a panel of NV vectors. As many rows of out are written as the tiles have.
+template <class I, int NV> inline void multiply_panel(int rows, i64 depth, const I* a, i64 a_stride, const I* panel, float* out, i64 stride, bool add) {
+#ifdef TILES
+    const auto* left = reinterpret_cast<const uint32_t*>(a);
+    const auto* right = reinterpret_cast<const uint32_t*>(panel);
+    const auto columns = [&](auto wide, int v) {
+        constexpr int WIDE = decltype(wide)::value ? 2 : 1;
+        if (rows > TILE) multiply_tiles<2, WIDE>(depth, left, a_stride, right + v * TILE, NV * TILE, out + v * TILE, stride, add);
+        else multiply_tiles<1, WIDE>(depth, left, a_stride, right + v * TILE, NV * TILE, out + v * TILE, stride, add);
+    };
+    for (int v = 0; v + 1 < NV; v += 2) columns(True{}, v);
+    if (NV % 2) columns(False{}, NV - 1);
+#endif
+}
+
+// `rows` rows of a, at most MOST_ROWS<I>, times a panel. In tiles, as many rows of out are written as the tiles have.
+template <class I, class T> inline void multiply_rows(int rows, i64 depth, const I* a, i64 a_stride, const I* panel, T* out, i64 stride, bool add) {
+    if constexpr (Item<I>::block > 1) {
+        static_assert(ROWS_AT_ONCE % MOST_ROWS<I> == 0, "rows are made of whole tiles");
+        multiply_panel<I, PANEL>(rows, depth, a, a_stride, panel, out, stride, add);
+    } else {
+        const I* row[MOST_ROWS<I>];
+        for (int r = 0; r < rows; r++) row[r] = a + r * a_stride;
+        tile_of<I, PANEL>(rows, depth, row, panel, out, stride, add);
+    }
+}
+
 // Items of the rows of a that are multiplied at once, where these are not numbers.
 constexpr i64 LEFT_SPACE = ROWS_AT_ONCE * DEPTH;
 
@@ -225,32 +284,29 @@ constexpr i64 LEFT_SPACE = ROWS_AT_ONCE * DEPTH;
 template <class I, class T>
 void multiply(const T* a, i64 a_stride, const I* packed, const Right<I>& b, const T* bias, T* out, i64 stride, i64 m0, i64 m1, i64 p0, i64 p1, I* space) {
     constexpr i64 lanes = Right<I>::lanes;
-    constexpr int most = tile_rows<PANEL>();
-    T edge[most * lanes];
+    constexpr int most = MOST_ROWS<I>;
+    alignas(64) T edge[most * lanes];
+    [[maybe_unused]] const auto tiles = ready_for<I>();
     for (i64 k0 = 0; k0 < max_of(1, b.items()); k0 += DEPTH) {
         const i64 depth = min_of(DEPTH, b.items() - k0);
         for (i64 begin = m0; begin < m1; begin += ROWS_AT_ONCE) {
             const i64 end = min_of(m1, begin + ROWS_AT_ONCE);
             if constexpr (Item<I>::numbers == 2)
-                for (i64 m = begin; m < end; m++) pair_row(a + m * a_stride + 2 * k0, min_of(b.K - 2 * k0, 2 * depth), space + (m - begin) * DEPTH);
+                for (i64 m = begin; m < end; m++) pair_row(a + m * a_stride + 2 * k0, min_of(b.K - 2 * k0, 2 * depth), depth, space + (m - begin) * DEPTH);
             for (i64 p = p0; p < p1; p++) {
                 const I* panel = packed + p * lanes * b.items() + k0 * lanes;
                 const i64 n = p * lanes, count = min_of(lanes, b.N - n);
                 for (i64 m = begin; m < end;) {
-                    const int rows = next_tile<PANEL>(end - m);
-                    const I* row[most];
-                    for (int r = 0; r < rows; r++) {
-                        if constexpr (Item<I>::numbers == 2) row[r] = space + (m + r - begin) * DEPTH;
-                        else row[r] = a + (m + r) * a_stride + k0;
-                    }
-                    const bool whole = count == lanes;
+                    const int rows = next_rows<I>(end - m);
+                    const bool whole = count == lanes && rows % Item<I>::block == 0;
                     T* to = whole ? out + m * stride + n : edge;
                     const i64 to_stride = whole ? stride : lanes;
                     if (k0 == 0 && bias)
                         for (int r = 0; r < rows; r++) memcpy(to + r * to_stride, bias + n, sizeof(T) * count);
                     else if (k0 && !whole)
                         for (int r = 0; r < rows; r++) memcpy(edge + r * lanes, out + (m + r) * stride + n, sizeof(T) * count);
-                    tile_of<I, PANEL>(rows, depth, row, panel, to, to_stride, k0 || bias);
+                    if constexpr (Item<I>::numbers == 2) multiply_rows<I>(rows, depth, space + (m - begin) * DEPTH, DEPTH, panel, to, to_stride, k0 || bias);
+                    else multiply_rows<I>(rows, depth, a + m * a_stride + k0, a_stride, panel, to, to_stride, k0 || bias);
                     if (!whole) emit(edge, lanes, rows, out + m * stride + n, stride, count);
                     m += rows;
                 }
@@ -281,14 +337,16 @@ void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i
     using V = typename Simd<T>::V;
     constexpr int W = Simd<T>::width;
     constexpr i64 lanes = Right<I>::lanes, together = Item<I>::numbers;
-    constexpr int most = tile_rows<PANEL>() < STRIP ? tile_rows<PANEL>() : STRIP;
-    static_assert(STRIP % most == 0, "tiles must fill a strip");
+    constexpr bool in_tiles = Item<I>::block > 1;
+    constexpr int most = in_tiles ? MOST_ROWS<I> : tile_rows<PANEL>() < STRIP ? tile_rows<PANEL>() : STRIP;
+    static_assert(in_tiles ? 8 * STRIP % most == 0 : STRIP % most == 0, "tiles must fill a strip, or strips a tile");
+    [[maybe_unused]] const auto tiles = ready_for<I>();
     const i64 panels = (N + lanes - 1) / lanes;
     I* strips = space + STEPS_AT_ONCE * panels * lanes;
-    T edge[most * lanes];
+    alignas(64) T edge[most * lanes];
     const auto some = [](const T* from, i64 count) { return count >= W ? load(from) : count > 0 ? load_some(from, (int)count) : V{}; };
     const auto of_right = [&](i64 k, i64 n) {
-        if (together == 2 && k == K) return V{};
+        if (together == 2 && k >= K) return V{};
         const V value = some(right.row(k) + n, N - n);
         return right.masks ? value * some(right.masks[k] + n, N - n) : value;
     };
@@ -297,7 +355,7 @@ void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i
         else store(to, first);
     };
     if (sums) memset(sums + m0, 0, sizeof(T) * (m1 - m0));
-    const i64 items = (K + together - 1) / together;
+    const i64 items = items_of<I>(K);
     for (i64 k0 = 0; k0 < max_of(1, items); k0 += STEPS_AT_ONCE) {
         const i64 depth = min_of(STEPS_AT_ONCE, items - k0);
         for (i64 k = 0; k < depth; k++)
@@ -313,16 +371,24 @@ void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i
                 const auto packed = [&](auto whole) {
                     V total[STRIP / W] = {};
                     const auto of_left = [&](i64 row, int v) {
-                        if (together == 2 && row == K) return V{};
+                        if (together == 2 && row >= K) return V{};
                         const T* from = left + row * left_stride + m + v * W;
                         const V value = whole ? load(from) : some(from, count - v * W);
                         total[v] += value;
                         return value;
                     };
+                    // A tile's rows are of one m each, so that a block of a strip is turned.
+                    alignas(64) I block[in_tiles ? STRIP * STRIP : 1];
                     for (i64 k = 0; k < depth; k++)
                         for (int v = 0; v < STRIP / W; v++) {
                             const i64 row = (k0 + k) * together;
-                            put(strip + k * STRIP + v * W, of_left(row, v), [&] { return of_left(row + 1, v); });
+                            I* to = in_tiles ? block + k % STRIP * STRIP : strip + k * STRIP + v * W;
+                            put(to, of_left(row, v), [&] { return of_left(row + 1, v); });
+#ifdef TILES
+                            if constexpr (in_tiles)
+                                if (k % STRIP == STRIP - 1)
+                                    transpose_tile(reinterpret_cast<const uint32_t*>(block), reinterpret_cast<uint32_t*>(strip + k + 1 - STRIP), STEPS_AT_ONCE);
+#endif
                         }
                     for (int v = 0; sums && v < STRIP / W; v++) {
                         T* to = sums + m + v * W;
@@ -340,11 +406,12 @@ void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i
                 for (i64 m = begin; m < end; m += most) {
                     const I* strip = strips + (m - begin) / STRIP * STRIP * STEPS_AT_ONCE + (m - begin) % STRIP;
                     const i64 rows = min_of(most, end - m);
-                    const bool whole = count == lanes && rows == most;
+                    const bool whole = count == lanes && (in_tiles ? rows % STRIP == 0 : rows == most);
                     T* to = whole ? out + m * stride + n : edge;
                     if (!whole && k0)
                         for (i64 r = 0; r < rows; r++) memcpy(edge + r * lanes, out + (m + r) * stride + n, sizeof(T) * count);
-                    tile<I, most, PANEL, STRIP>(depth, nullptr, strip, panel, to, whole ? stride : lanes, k0 != 0);
+                    if constexpr (in_tiles) multiply_rows<I>((int)rows, depth, strip, STEPS_AT_ONCE, panel, to, whole ? stride : lanes, k0 != 0);
+                    else tile<I, most, PANEL, STRIP>(depth, nullptr, strip, panel, to, whole ? stride : lanes, k0 != 0);
                     if (!whole) emit(edge, lanes, (int)rows, out + m * stride + n, stride, count);
                 }
             }

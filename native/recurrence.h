@@ -3,6 +3,8 @@
 // Sequences are dealt to teams of threads, longest first, and each team runs its own loop; at each step a team multiplies the
 // sequences still alive, so no padded step exists. A team of several threads (few sequences, streaming) shares the units of each
 // step and waits for its members after it. The order of every sum is the same in all cases.
+//
+// Where pairs of bfloat16 are asked for, the weights of the step and the rows that it multiplies are rounded; states stay as they are.
 #pragma once
 
 #include "cells.h"
@@ -35,42 +37,66 @@ template <class T, class C> struct Recurrence {
     const OstinatoScan& scan;
     const OstinatoGradients* gradients;
     i64 B, N, H, G;
-    const T *early, *late;  // packed weights of the step's product and of the late gate's
+    bool in_pairs;
+    const void *early, *late;  // packed weights of the step's product and of the late gate's
 
-    Recurrence(const OstinatoScan& one, const OstinatoGradients* d)
-        : scan(one), gradients(d), B(one.B), N(one.N), H(one.H), G(C::GATES), early(nullptr), late(nullptr) {}
+    Recurrence(const OstinatoScan& one, const OstinatoGradients* d, bool pairs = false)
+        : scan(one), gradients(d), B(one.B), N(one.N), H(one.H), G(C::GATES), in_pairs(pairs), early(nullptr), late(nullptr) {}
+
+    // `body(item)` with an item of the kind that the step multiplies.
+    template <class Body> void in_items(Body&& body) const {
+        if constexpr (HAS_HALF && sizeof(T) == sizeof(float))
+            if (in_pairs) return body(Pair{});
+        body(T{});
+    }
+
+    i64 items(i64 numbers) const {
+        i64 count = 0;
+        in_items([&](auto item) { count = items_of<decltype(item)>(numbers); });
+        return count;
+    }
 
     static i64 ceil_of(i64 a, i64 b) { return (a + b - 1) / b; }
     i64 forward_panels() const { return ceil_of(H, C::UNITS * W); }
     i64 plain_panels() const { return ceil_of(H, PLAIN * W); }
 
-    i64 early_size() const { return gradients ? plain_panels() * PLAIN * W * depth() : forward_panels() * FORWARD * W * H; }
-    i64 late_size() const { return C::LATE ? plain_panels() * PLAIN * W * H : 0; }
-    // k of the backward product: the gates that multiply h.
-    i64 depth() const { return (C::EXTRA_PRODUCT ? C::GATES : C::SEEN) * H; }
+    // In items of the step; a pair is as large as a float.
+    i64 early_size() const { return gradients ? plain_panels() * PLAIN * W * depth() : forward_panels() * FORWARD * W * items(H); }
+    i64 late_size() const { return C::LATE ? plain_panels() * PLAIN * W * items(H) : 0; }
+    // Items of k of the backward product: the gates that multiply h, and the one that has a product of its own.
+    i64 depth() const { return items(C::SEEN * H) + (C::EXTRA_PRODUCT ? items(H) : 0); }
 
     i64 early_panels() const { return gradients ? plain_panels() : forward_panels(); }
     i64 num_panels() const { return early_panels() + (C::LATE ? plain_panels() : 0); }
 
     // Packs one of the panels of all weights.
     void pack(i64 panel, T* early_to, T* late_to) const {
+        in_items([&](auto item) {
+            using I = decltype(item);
+            pack_items(panel, reinterpret_cast<I*>(early_to), reinterpret_cast<I*>(late_to));
+        });
+    }
+
+    template <class I> void pack_items(i64 panel, I* early_to, I* late_to) const {
         const T* weight = static_cast<const T*>(scan.weight_h);
         if (panel < early_panels() && !gradients) {
-            T* to = early_to + panel * FORWARD * W * H;
+            I* to = early_to + panel * FORWARD * W * items(H);
             for (int u = 0; u < C::UNITS; u++)
                 for (int g = 0; g < C::PRODUCTS; g++) {
                     const i64 j = (panel * C::UNITS + u) * W;
                     pack_vector_of_rows(weight + (g * H + j) * H, H, max_of(0, min_of(W, H - j)), H, to + (u * C::PRODUCTS + g) * W, FORWARD * W);
                 }
         } else if (panel < early_panels()) {
-            pack_plain(weight, panel, depth(), true, early_to);
+            I* to = early_to + panel * PLAIN * W * depth();
+            pack_plain(weight, panel, C::SEEN * H, true, to);
+            if (C::EXTRA_PRODUCT) pack_plain(weight + C::SEEN * H * H, panel, H, true, to + items(C::SEEN * H) * PLAIN * W);
         } else {
-            pack_plain(weight + C::PRODUCTS * H * H, panel - early_panels(), H, gradients, late_to);
+            panel -= early_panels();
+            pack_plain(weight + C::PRODUCTS * H * H, panel, H, gradients, late_to + panel * PLAIN * W * items(H));
         }
     }
 
-    void pack_plain(const T* weight, i64 panel, i64 K, bool columns, T* panels) const {
-        T* to = panels + panel * PLAIN * W * K;
+    template <class I> void pack_plain(const T* weight, i64 panel, i64 K, bool columns, I* to) const {
         for (int u = 0; u < PLAIN; u++) {
             const i64 j = (panel * PLAIN + u) * W, count = max_of(0, min_of(W, H - j));
             if (columns) pack_vector_of_columns(weight + j, H, count, K, to + u * W, PLAIN * W);
@@ -108,14 +134,40 @@ template <class T, class C> struct Recurrence {
         return ((scan.mask ? 2 : 0) + (C::LATE ? 1 : 0)) * sequences * H;
     }
 
-    static constexpr int MOST = 16;  // rows of a tile, at most
+    static constexpr int MOST = 32;  // rows of a tile, at most
     struct Pointers {
         Row<T>* rows;
         const T** left;
         const T** more;
+        Pair *left_pairs, *more_pairs;  // the same rows, rounded, in whole tiles
     };
-    static Pointers pointers(Space* space, i64 sequences) {
-        return {space->take<Row<T>>(sequences), space->take<const T*>(sequences), space->take<const T*>(sequences)};
+    Pointers pointers(Space* space, i64 sequences) const {
+        const i64 most = in_pairs ? (sequences + MOST - 1) / MOST * MOST : 0;
+        const i64 widest = max_of(items(H), items(C::SEEN * H));
+        return {space->take<Row<T>>(sequences), space->take<const T*>(sequences), space->take<const T*>(sequences), space->take<Pair>(most * widest),
+                space->take<Pair>(C::EXTRA_PRODUCT ? most * items(H) : 0)};
+    }
+
+    template <class I, int NV> static int rows_at_once(i64 left) { return Item<I>::block > 1 ? (int)min_of(left, MOST) : next_tile<NV>(left); }
+
+    // K numbers of each of the first `count` rows as they are multiplied.
+    template <class I> static void ready_rows(const T* const* rows, i64 count, i64 K, Pair* pairs) {
+        if constexpr (Item<I>::numbers == 2)
+            for (i64 i = 0; i < count; i++) pair_row(rows[i], K, items_of<I>(K), pairs + i * items_of<I>(K));
+    }
+
+    // `count` rows from i on, K numbers each, times a panel.
+    template <class I, int NV> static void step_product(i64 i, int count, i64 K, const T* const* rows, const Pair* pairs, const I* panel, T* out, bool add) {
+        const i64 depth = items_of<I>(K);
+        if constexpr (Item<I>::numbers == 1) {
+            tile_of<I, NV>(count, depth, rows + i, panel, out, NV * W, add);
+        } else if constexpr (Item<I>::block == 1) {
+            const I* left[tile_rows<NV>()];
+            for (int r = 0; r < count; r++) left[r] = pairs + (i + r) * depth;
+            tile_of<I, NV>(count, depth, left, panel, out, NV * W, add);
+        } else {
+            multiply_panel<I, NV>(count, depth, pairs + i * depth, depth, panel, out, NV * W, add);
+        }
     }
 
     template <class F> void each_unit(i64 j, F&& done) const {
@@ -125,9 +177,15 @@ template <class T, class C> struct Recurrence {
 
     // ---- forward
 
-    void forward(const Share& share, Pointers at, T* team) const {
+    void forward(const Share& share, const Pointers& at, T* team) const {
+        if (share.num_sequences)
+            in_items([&](auto item) { forward_items<decltype(item)>(share, at, team); });
+    }
+
+    template <class I> void forward_items(const Share& share, const Pointers& at, T* team) const {
         const i64 num = share.num_sequences;
-        if (!num) return;
+        const I *early_items = static_cast<const I*>(early), *late_items = static_cast<const I*>(late);
+        [[maybe_unused]] const auto tiles = ready_for<I>();
         T* masked = team;
         T* late_rows = team + (scan.mask ? 2 : 0) * num * H;
         const T* peepholes = static_cast<const T*>(scan.peepholes);
@@ -163,10 +221,11 @@ template <class T, class C> struct Recurrence {
                 row.late = C::LATE ? late_rows + i * H : nullptr;
                 at.left[i] = scan.mask ? masked + ((s & 1) * num + i) * H : row.before;
             }
+            ready_rows<I>(at.left, alive, H, at.left_pairs);
             for (i64 p = p0; p < p1; p++)
                 for (i64 i = 0; i < alive;) {
-                    const int rows = next_tile<FORWARD>(alive - i);
-                    tile_of<T, FORWARD>(rows, H, at.left + i, early + p * FORWARD * W * H, products, FORWARD * W, false);
+                    const int rows = rows_at_once<I, FORWARD>(alive - i);
+                    step_product<I, FORWARD>(i, rows, H, at.left, at.left_pairs, early_items + p * FORWARD * W * items_of<I>(H), products, false);
                     for (int r = 0; r < rows; r++)
                         for (int u = 0; u < C::UNITS; u++)
                             each_unit((p * C::UNITS + u) * W, [&](auto here) {
@@ -179,10 +238,11 @@ template <class T, class C> struct Recurrence {
             wait(share.barrier, (int)share.members);
             if constexpr (C::LATE) {
                 for (i64 i = 0; i < alive; i++) at.left[i] = at.rows[i].late;
+                ready_rows<I>(at.left, alive, H, at.left_pairs);
                 for (i64 p = l0; p < l1; p++)
                     for (i64 i = 0; i < alive;) {
-                        const int rows = next_tile<PLAIN>(alive - i);
-                        tile_of<T, PLAIN>(rows, H, at.left + i, late + p * PLAIN * W * H, late_products, PLAIN * W, false);
+                        const int rows = rows_at_once<I, PLAIN>(alive - i);
+                        step_product<I, PLAIN>(i, rows, H, at.left, at.left_pairs, late_items + p * PLAIN * W * items_of<I>(H), late_products, false);
                         for (int r = 0; r < rows; r++)
                             for (int u = 0; u < PLAIN; u++)
                                 each_unit((p * PLAIN + u) * W, [&](auto here) {
@@ -211,10 +271,17 @@ template <class T, class C> struct Recurrence {
 
     // ---- backward
 
-    void backward(const Share& share, Pointers at) const {
+    void backward(const Share& share, const Pointers& at) const {
+        if (share.num_sequences)
+            in_items([&](auto item) { backward_items<decltype(item)>(share, at); });
+    }
+
+    template <class I> void backward_items(const Share& share, const Pointers& at) const {
         const OstinatoGradients& d = *gradients;
         const i64 num = share.num_sequences;
-        if (!num) return;
+        const I* early_items = static_cast<const I*>(early);
+        [[maybe_unused]] const I* late_items = static_cast<const I*>(late);
+        [[maybe_unused]] const auto tiles = ready_for<I>();
         const T* peepholes = static_cast<const T*>(scan.peepholes);
         const T* d_hidden = static_cast<const T*>(d.d_hidden);
         const i64 p0 = plain_panels() * share.member / share.members, p1 = plain_panels() * (share.member + 1) / share.members;
@@ -255,14 +322,16 @@ template <class T, class C> struct Recurrence {
                 if (C::NUM_C) row.c_before = s ? extra_at(place(b, s - 1)) : c_row(scan.start_c, b);
                 row.d_above = d_hidden ? d_hidden + n * d.d_hidden_stride : nullptr;
             }
+            ready_rows<I>(at.left, after, seen, at.left_pairs);
+            if (C::EXTRA_PRODUCT) ready_rows<I>(at.more, after, H, at.more_pairs);
             for (i64 p = p0; p < p1; p++) {
-                const T* panel = early + p * PLAIN * W * depth();
+                const I* panel = early_items + p * PLAIN * W * depth();
                 for (i64 i = 0; i < alive;) {
                     const i64 left = i < after ? after - i : alive - i;
-                    const int rows = next_tile<PLAIN>(left);
+                    const int rows = rows_at_once<I, PLAIN>(left);
                     if (i < after) {
-                        tile_of<T, PLAIN>(rows, seen, at.left + i, panel, products, PLAIN * W, false);
-                        if (C::EXTRA_PRODUCT) tile_of<T, PLAIN>(rows, H, at.more + i, panel + seen * PLAIN * W, products, PLAIN * W, true);
+                        step_product<I, PLAIN>(i, rows, seen, at.left, at.left_pairs, panel, products, false);
+                        if (C::EXTRA_PRODUCT) step_product<I, PLAIN>(i, rows, H, at.more, at.more_pairs, panel + items_of<I>(seen) * PLAIN * W, products, true);
                     } else {
                         memset(products, 0, sizeof(T) * rows * PLAIN * W);
                     }
@@ -284,10 +353,11 @@ template <class T, class C> struct Recurrence {
             if constexpr (C::LATE) {
                 if (s < 0) break;
                 for (i64 i = 0; i < alive; i++) at.left[i] = at.rows[i].d_gates + C::PRODUCTS * H;
+                ready_rows<I>(at.left, alive, H, at.left_pairs);
                 for (i64 p = p0; p < p1; p++)
                     for (i64 i = 0; i < alive;) {
-                        const int rows = next_tile<PLAIN>(alive - i);
-                        tile_of<T, PLAIN>(rows, H, at.left + i, late + p * PLAIN * W * H, products, PLAIN * W, false);
+                        const int rows = rows_at_once<I, PLAIN>(alive - i);
+                        step_product<I, PLAIN>(i, rows, H, at.left, at.left_pairs, late_items + p * PLAIN * W * items_of<I>(H), products, false);
                         for (int r = 0; r < rows; r++)
                             for (int u = 0; u < PLAIN; u++)
                                 each_unit((p * PLAIN + u) * W, [&](auto here) {

@@ -25,9 +25,10 @@ declare -A flags=(
 )
 declare -A default=([thread]=threads)
 avx512="-mavx512f -mavx512dq -mfma"
-declare -A sets=([avx512bf16]="$avx512 -mavx512bw -mavx512bf16" [avx512]="$avx512" [avx2]="-mavx2 -mfma")
+bf16="$avx512 -mavx512bw -mavx512bf16"
+declare -A sets=([amxbf16]="$bf16 -mamx-tile -mamx-bf16" [avx512bf16]="$bf16" [avx512]="$avx512" [avx2]="-mavx2 -mfma")
 case $("$CXX" -dumpmachine) in
-x86_64*) names=(avx512bf16 avx512 avx2) ;;
+x86_64*) names=(amxbf16 avx512bf16 avx512 avx2) ;;
 aarch64*) names=(neon) ;;
 *) names=() ;;
 esac
