@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 10
+#define OSTINATO_ABI 11
 
 #define OSTINATO_CELL_NUMBER(number, ...) number,
 enum OstinatoCell { OSTINATO_CELLS(OSTINATO_CELL_NUMBER) NUM_CELLS };
@@ -47,7 +47,7 @@ typedef struct {
     int64_t weight_x_stride;  /* 0: I */
     void* packed;             /* forward: null, or ostinato_scan_packed_size bytes at a multiple of 64: the weights as they are */
     int64_t packed_ready;     /* read, made by the call unless `packed_ready` */
-    int64_t half;             /* the products outside of the loop over time as OstinatoProduct's half; a decoder's layers alike */
+    int64_t half;             /* products as OstinatoProduct's half; of a decoder, whose layers are alike, those outside of the loop over time */
 } OstinatoScan;
 
 /* The gradients of a scan that was computed with `extra`. Null: not wanted, or zero for what is given. */

@@ -17,9 +17,10 @@ class HalfProducts(AbstractContextManager):
 
         y = sum over k of round(a[k]) round(b[k])       sums in float32; rounded to the nearest, ties to even
 
-    All else stays float32: weights, what lies between the layers, gradients, and the product of h in the loop of a
-    recurrence. One of 8,000 x 192 by 192 x 512 takes three fifths of the time. Where no gradient is recorded nothing is
-    rounded: a model answers as it will be asked.
+    All else stays float32: weights, states, what lies between the layers, gradients, and the products in the loop of a
+    decoder. One of 8,000 x 192 by 192 x 512 takes three fifths of the time of float32 on AMD's processors, and with AMX
+    one of 2,048 x 2,048 by 2,048 x 2,048 a fifth. Where no gradient is recorded nothing is rounded: a model answers as
+    it will be asked.
     """
 
     def __init__(self):

@@ -14,7 +14,7 @@ import torch
 from ostinato.errors import KernelError, nearest
 from ostinato.kernels.structures import Decoder, Gradients, Layer, Look, Product, Scan, Step, Watch
 
-ABI = 10
+ABI = 11
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"

@@ -128,6 +128,32 @@ def test_a_set_without_such_products_refuses_them_and_torch_takes_over():
     assert isinstance(products(torch.device("cpu"), True), HalfProducts)
 
 
+@pytest.mark.parametrize("cell", [LSTM, GRU])
+def test_a_sequence_is_read_the_same_alone_and_in_company_and_for_any_number_of_threads(cell):
+    torch.manual_seed(0)
+    layer, lengths = cell(10, 150), [4, 1, 7, *[3] * 40]
+    inputs = [torch.randn(length, 10) for length in lengths]
+    state = tuple(torch.randn(len(lengths), 150) for _ in range(layer.num_states))
+
+    def read(rows):
+        parts = tuple(part[rows] for part in state)
+        with HalfProducts():
+            hidden, _ = scan(layer, torch.cat([inputs[row] for row in rows]), parts, Layout([lengths[row] for row in rows]))
+        gradients = torch.autograd.grad(hidden.square().sum(), [*layer.parameters()])
+        return hidden.split([lengths[row] for row in rows]), gradients
+
+    together, gradients = read([*range(len(lengths))])
+    assert all(torch.equal(read([row])[0][0], together[row]) for row in (0, 1, 2, 20))
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            again = read([*range(len(lengths))])
+            assert all(map(torch.equal, again[0], together)) and all(map(torch.equal, again[1], gradients))
+    finally:
+        torch.set_num_threads(before)
+
+
 class RoundedLinear(torch.autograd.Function):
     """A linear map both of whose sides are rounded, in its gradients too."""
 
