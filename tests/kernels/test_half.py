@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 import torch
 
-from ostinato.cells.rnn import RNN
 from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
+from ostinato.cells.rnn import RNN
 from ostinato.errors import KernelError
 from ostinato.kernels.dispatch import scan
 from ostinato.kernels.half import HalfProducts, has_half, products
@@ -138,7 +138,9 @@ def test_a_sequence_is_read_the_same_alone_and_in_company_and_for_any_number_of_
     def read(rows):
         parts = tuple(part[rows] for part in state)
         with HalfProducts():
-            hidden, _ = scan(layer, torch.cat([inputs[row] for row in rows]), parts, Layout([lengths[row] for row in rows]))
+            hidden, _ = scan(
+                layer, torch.cat([inputs[row] for row in rows]), parts, Layout([lengths[row] for row in rows])
+            )
         gradients = torch.autograd.grad(hidden.square().sum(), [*layer.parameters()])
         return hidden.split([lengths[row] for row in rows]), gradients
 
