@@ -364,6 +364,8 @@ class Ended(ABC):
     """How many symbols there are; 0 where steps are vectors."""
     num_values: int = 0
     """How many numbers a vector has that is generated without a prompt."""
+    unsaid: int | None = None
+    """The symbol that no answer says: what a text that is continued has in place of words that nobody knows."""
 
     def ended(self, steps: Tensor) -> Tensor:
         """(R,) whether these steps (R, ...) end their targets; a vector of NaN is then no part of one."""
@@ -465,7 +467,7 @@ class Adapted(Generator):
 
     def __init__(self, generator: Generator):
         self.generator = generator
-        self.begin, self.end = generator.begin, generator.end
+        self.begin, self.end, self.unsaid = generator.begin, generator.end, generator.unsaid
         self.num_symbols, self.num_values = generator.num_symbols, generator.num_values
 
     def ended(self, steps: Tensor) -> Tensor:

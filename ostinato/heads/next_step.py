@@ -91,6 +91,7 @@ class NextStep(NextHead):
                     f"next_step: input {place} in `reads` gives no summary to read beside each step; leave it out"
                 )
         self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
+        self.unsaid = spec.unknown
         self.tied, self.dropout, self.label_smoothing = tied, dropout, label_smoothing
         self.activation_regularization = activation_regularization
         self.temporal_activation_regularization = temporal_activation_regularization

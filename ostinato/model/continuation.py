@@ -49,7 +49,7 @@ class Continuation(Generator):
 
     def __init__(self, encoder: Encoder, head: NextHead):
         self.encoder, self.head = encoder, head
-        self.begin, self.end, self.num_symbols = head.begin, head.end, head.num_symbols
+        self.begin, self.end, self.unsaid, self.num_symbols = head.begin, head.end, head.unsaid, head.num_symbols
 
     def ended(self, steps: Tensor) -> Tensor:
         return self.head.ended(steps)

@@ -159,7 +159,7 @@ class Ensemble(Generator):
     def __init__(self, members: Sequence[Generator], counts: Sequence[int] | None = None):
         self.members = list(members)
         self.counts = counts or [1] * len(members)
-        self.begin, self.end = members[0].begin, members[0].end
+        self.begin, self.end, self.unsaid = members[0].begin, members[0].end, members[0].unsaid
         self.num_symbols, self.num_values = members[0].num_symbols, members[0].num_values
 
     def ended(self, steps: Tensor) -> Tensor:

@@ -67,6 +67,12 @@ def log_probabilities(distribution: Distribution, size: int) -> Tensor:
     return scores
 
 
+def forbid(scores: Tensor, generator: Generator) -> None:
+    """What no answer says has no chance in scores (R, V): the begin symbol, and what stands for the unknown."""
+    for symbol in {generator.begin, generator.unsaid} - {generator.end, None}:
+        scores[:, int(symbol)] = -torch.inf
+
+
 def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` highest of each row (R, V) and their places, from the highest down; of equals the lower place
     first."""
@@ -209,8 +215,7 @@ def unroll(
         distribution, state = generator.step(symbols, state)
         scores = log_probabilities(distribution, generator.num_symbols)
         end_scores = scores[:, end].clone()
-        if generator.begin != end:
-            scores[:, generator.begin] = -torch.inf
+        forbid(scores, generator)
         length = counted(state, step)
         if step < longest_least or state.counted is not None:
             scores[:, end].masked_fill_(length < least, -torch.inf)

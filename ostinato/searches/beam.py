@@ -21,6 +21,7 @@ from ostinato.searches._common import (
     cut_weights,
     demand_symbols,
     first_steps,
+    forbid,
     log_probabilities,
 )
 from ostinato.searches.contract import Hypothesis, Search
@@ -146,8 +147,7 @@ class Beam(Search):
             distribution, state = generator.step(steps, state)
             scores, length = log_probabilities(distribution, generator.num_symbols), counted(state, step)
             end_scores = scores[:, end].clone()
-            if generator.begin != end:
-                scores[:, generator.begin] = -torch.inf
+            forbid(scores, generator)
             if self.no_repeat_ngrams:
                 _forbid_repeats(scores, history, step - length, self.no_repeat_ngrams)
             cut = length >= most[examples].repeat_interleave(slots)

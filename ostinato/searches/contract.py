@@ -34,7 +34,8 @@ class Search(ABC):
     """Finds the answers of a generator.
 
     Every answer is whole: at its maximum length it ends, and the probability of the end is counted, whatever the model
-    prefers. The symbol `begin` is never generated, and where the settings leave nothing else, the answer may end.
+    prefers. The symbols `begin` and `unsaid` are never generated, and where the settings leave nothing else, the answer
+    may end.
 
     Laws: answers do not depend on batch size, order or company; a finished hypothesis keeps its place; an example's
     answers come best first, at least one and at most `n_best` of them.

@@ -35,6 +35,7 @@ class TableGenerator(Generator):
 
     Args:
         num_symbols: V; `begin` is 0 and `end` is 1.
+        unsaid: the symbol that no answer says.
         seed: of the tables.
         sharpness: standard deviation of the logits.
         end_bias: added to the end's logit, so that answers are longer (below 0) or shorter.
@@ -56,9 +57,10 @@ class TableGenerator(Generator):
         end_bias: float = 0.0,
         looks: bool = True,
         whole_logits: bool = False,
+        unsaid: int | None = None,
     ):
         random = torch.Generator().manual_seed(seed)
-        self.num_symbols = num_symbols
+        self.num_symbols, self.unsaid = num_symbols, unsaid
         self.table = torch.randn(_STATES, num_symbols, generator=random) * sharpness
         self.table[:, self.end] += end_bias
         if whole_logits:
@@ -177,7 +179,8 @@ def check_answers(search: Search, generator: Generator, examples: list[list[int]
         assert 1 <= len(answers) <= search.n_best
         assert [answer.score for answer in answers] == sorted((answer.score for answer in answers), reverse=True)
         for answer in answers:
-            assert len(answer.symbols) <= longest and not {generator.begin, generator.end} & set(answer.symbols)
+            never = {generator.begin, generator.end, generator.unsaid}
+            assert len(answer.symbols) <= longest and not never & set(answer.symbols)
             assert answer.finished or len(answer.symbols) in (longest, search.max_length)
             _check_near(answer.log_probability, log_probability(generator, example, answer.symbols))
             _, weights = scored_one_by_one(generator, example, answer.symbols)
@@ -194,6 +197,7 @@ def checks(member: Member) -> list[Check]:
     the options are refused."""
     search, examples, longest = member(), random_examples(6, seed=3), [5, 3, 0, 8, 5, 4]
     languages = [TableGenerator(7, seed, looks=looks) for looks in (True, False) for seed in (1, 2)]
+    languages.append(TableGenerator(7, 3, unsaid=4))
     laws: list[Check] = [
         (law.__name__, partial(law, search, language, examples, longest))
         for language in languages

@@ -258,6 +258,14 @@ def test_an_unknown_word_at_the_end_of_a_prompt_is_completed_where_known_ones_be
 
 
 def of_words(folder, **settings):
+    """The next words of `model_of_words`."""
+    model = model_of_words(folder, **settings)
+    return lambda prompt, count=30: {
+        one.text: one.probability for one in prompting.next_words(model.run, {"text": prompt}, count)
+    }
+
+
+def model_of_words(folder, **settings):
     """A model of whole words that has read a little of birds and cats."""
     rows = [{"text": text} for text in ("The Hello cat sees a bird", "a bird sees the cat", "Help the canary") * 4]
     model = ostinato.Model(
@@ -266,9 +274,7 @@ def of_words(folder, **settings):
         training={"epochs": 3, "batch_rows": 4},
     )
     model.fit(rows, rows[:3], folder=folder / "run")
-    return lambda prompt, count=30: {
-        one.text: one.probability for one in prompting.next_words(model.run, {"text": prompt}, count)
-    }
+    return model
 
 
 def test_a_prompt_that_is_left_out_altogether_has_next_words(tmp_path):
@@ -292,6 +298,14 @@ def test_only_what_is_known_is_offered_and_the_rest_is_the_end_or_unknown(tmp_pa
     found = asked("the cat ", 1000)
     assert set(found) == {"a", "bird", "cat", "sees", "the"} and len(asked("the", 2)) == 2
     assert 0 < sum(found.values()) < 1 and all(found.values())
+
+
+@pytest.mark.parametrize(("sets", "n_best"), [("search=greedy", 1), ("search=sample", 30), ("search=beam", 4)])
+def test_no_completion_says_what_stands_for_unknown_words(tmp_path, sets, n_best):
+    model = model_of_words(tmp_path, tokenizer={"type": "word", "size": 5})
+    answers = model.predict([{"text": text} for text in ("the cat", "", "nobody")], sets=[sets], n_best=n_best)
+    said = {word for row in answers for answer in row for word in answer.text.split()}
+    assert said and said <= {"a", "bird", "cat", "sees", "the"}
 
 
 @pytest.fixture(scope="module")
