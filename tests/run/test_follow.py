@@ -90,9 +90,7 @@ def test_what_is_answered_while_sound_arrives_is_the_answer_to_the_whole(run):
 
 @pytest.mark.parametrize("search", ["beam", "greedy"])
 def test_an_answer_may_be_as_long_as_the_steps_that_it_labels(run, search):
-    text = (
-        "abcacb" * 10
-    )  # training has 4 letters at most; how many of them so small a net hears depends on the processor
+    text = "abcacb" * 10  # training has 4 letters at most; how many so small a net hears depends on the processor
     clip = wav(spoken(text, np.random.default_rng(3)), RATE)
     (prediction,) = api.predict(run, rows=[{"clip": clip}], sets=[f"search={search}"], device="cpu")
     assert 40 <= len(prediction.best["said"].text) <= len(text) + 3
