@@ -60,7 +60,7 @@ class BestOf(Search):
             if attention and state.attention:
                 weights = [*weights, state.attention[0][:, : int(state.source_lengths[0])]]
             allowed = scores.exp()
-            allowed[generator.begin] = 0
+            allowed[[symbol for symbol in (generator.begin, generator.unsaid) if symbol is not None]] = 0
             symbol = int(torch.multinomial(allowed, 1, generator=random))
             if len(symbols) == longest:
                 finished, symbol = symbol == generator.end, generator.end
