@@ -153,10 +153,10 @@ template <class I> inline i64 items_of(i64 numbers) {
     return (numbers + block - 1) / block * Item<I>::block;
 }
 
-// Rows that are multiplied with a panel at once, at most, and of what their number is a multiple where all are written in place.
-template <class I> constexpr int MOST_ROWS = Item<I>::block > 1 ? 2 * Item<I>::block : tile_rows<PANEL>();
+// Rows that are multiplied with a panel of NV vectors at once, at most; and how many of `left` rows are next.
+template <class I, int NV> constexpr int MOST_ROWS = Item<I>::block > 1 ? 2 * Item<I>::block : tile_rows<NV>();
 
-template <class I> inline int next_rows(i64 left) { return Item<I>::block > 1 ? (int)min_of(left, MOST_ROWS<I>) : next_tile<PANEL>(left); }
+template <class I, int NV> inline int next_rows(i64 left) { return Item<I>::block > 1 ? (int)min_of(left, MOST_ROWS<I, NV>) : next_tile<NV>(left); }
 
 // One vector of a panel from a matrix (columns, K) whose row is a column of b: `count` rows from `from`.
 template <class T> void pack_vector_of_rows(const T* from, i64 stride, i64 count, i64 K, T* to, i64 step) {
@@ -265,13 +265,13 @@ template <class I, int NV> inline void multiply_panel(int rows, i64 depth, const
 #endif
 }
 
-// `rows` rows of a, at most MOST_ROWS<I>, times a panel. In tiles, as many rows of out are written as the tiles have.
+// `rows` rows of a, at most MOST_ROWS<I, PANEL>, times a panel. In tiles, as many rows of out are written as the tiles have.
 template <class I, class T> inline void multiply_rows(int rows, i64 depth, const I* a, i64 a_stride, const I* panel, T* out, i64 stride, bool add) {
     if constexpr (Item<I>::block > 1) {
-        static_assert(ROWS_AT_ONCE % MOST_ROWS<I> == 0, "rows are made of whole tiles");
+        static_assert(ROWS_AT_ONCE % MOST_ROWS<I, PANEL> == 0, "rows are made of whole tiles");
         multiply_panel<I, PANEL>(rows, depth, a, a_stride, panel, out, stride, add);
     } else {
-        const I* row[MOST_ROWS<I>];
+        const I* row[MOST_ROWS<I, PANEL>];
         for (int r = 0; r < rows; r++) row[r] = a + r * a_stride;
         tile_of<I, PANEL>(rows, depth, row, panel, out, stride, add);
     }
@@ -284,7 +284,7 @@ constexpr i64 LEFT_SPACE = ROWS_AT_ONCE * DEPTH;
 template <class I, class T>
 void multiply(const T* a, i64 a_stride, const I* packed, const Right<I>& b, const T* bias, T* out, i64 stride, i64 m0, i64 m1, i64 p0, i64 p1, I* space) {
     constexpr i64 lanes = Right<I>::lanes;
-    constexpr int most = MOST_ROWS<I>;
+    constexpr int most = MOST_ROWS<I, PANEL>;
     alignas(64) T edge[most * lanes];
     [[maybe_unused]] const auto tiles = ready_for<I>();
     for (i64 k0 = 0; k0 < max_of(1, b.items()); k0 += DEPTH) {
@@ -297,7 +297,7 @@ void multiply(const T* a, i64 a_stride, const I* packed, const Right<I>& b, cons
                 const I* panel = packed + p * lanes * b.items() + k0 * lanes;
                 const i64 n = p * lanes, count = min_of(lanes, b.N - n);
                 for (i64 m = begin; m < end;) {
-                    const int rows = next_rows<I>(end - m);
+                    const int rows = next_rows<I, PANEL>(end - m);
                     const bool whole = count == lanes && rows % Item<I>::block == 0;
                     T* to = whole ? out + m * stride + n : edge;
                     const i64 to_stride = whole ? stride : lanes;
@@ -338,7 +338,7 @@ void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i
     constexpr int W = Simd<T>::width;
     constexpr i64 lanes = Right<I>::lanes, together = Item<I>::numbers;
     constexpr bool in_tiles = Item<I>::block > 1;
-    constexpr int most = in_tiles ? MOST_ROWS<I> : tile_rows<PANEL>() < STRIP ? tile_rows<PANEL>() : STRIP;
+    constexpr int most = in_tiles ? MOST_ROWS<I, PANEL> : tile_rows<PANEL>() < STRIP ? tile_rows<PANEL>() : STRIP;
     static_assert(in_tiles ? 8 * STRIP % most == 0 : STRIP % most == 0, "tiles must fill a strip, or strips a tile");
     [[maybe_unused]] const auto tiles = ready_for<I>();
     const i64 panels = (N + lanes - 1) / lanes;

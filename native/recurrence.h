@@ -148,8 +148,6 @@ template <class T, class C> struct Recurrence {
                 space->take<Pair>(C::EXTRA_PRODUCT ? most * items(H) : 0)};
     }
 
-    template <class I, int NV> static int rows_at_once(i64 left) { return Item<I>::block > 1 ? (int)min_of(left, MOST) : next_tile<NV>(left); }
-
     // K numbers of each of the first `count` rows as they are multiplied.
     template <class I> static void ready_rows(const T* const* rows, i64 count, i64 K, Pair* pairs) {
         if constexpr (Item<I>::numbers == 2)
@@ -224,7 +222,7 @@ template <class T, class C> struct Recurrence {
             ready_rows<I>(at.left, alive, H, at.left_pairs);
             for (i64 p = p0; p < p1; p++)
                 for (i64 i = 0; i < alive;) {
-                    const int rows = rows_at_once<I, FORWARD>(alive - i);
+                    const int rows = next_rows<I, FORWARD>(alive - i);
                     step_product<I, FORWARD>(i, rows, H, at.left, at.left_pairs, early_items + p * FORWARD * W * items_of<I>(H), products, false);
                     for (int r = 0; r < rows; r++)
                         for (int u = 0; u < C::UNITS; u++)
@@ -241,7 +239,7 @@ template <class T, class C> struct Recurrence {
                 ready_rows<I>(at.left, alive, H, at.left_pairs);
                 for (i64 p = l0; p < l1; p++)
                     for (i64 i = 0; i < alive;) {
-                        const int rows = rows_at_once<I, PLAIN>(alive - i);
+                        const int rows = next_rows<I, PLAIN>(alive - i);
                         step_product<I, PLAIN>(i, rows, H, at.left, at.left_pairs, late_items + p * PLAIN * W * items_of<I>(H), late_products, false);
                         for (int r = 0; r < rows; r++)
                             for (int u = 0; u < PLAIN; u++)
@@ -328,7 +326,7 @@ template <class T, class C> struct Recurrence {
                 const I* panel = early_items + p * PLAIN * W * depth();
                 for (i64 i = 0; i < alive;) {
                     const i64 left = i < after ? after - i : alive - i;
-                    const int rows = rows_at_once<I, PLAIN>(left);
+                    const int rows = next_rows<I, PLAIN>(left);
                     if (i < after) {
                         step_product<I, PLAIN>(i, rows, seen, at.left, at.left_pairs, panel, products, false);
                         if (C::EXTRA_PRODUCT) step_product<I, PLAIN>(i, rows, H, at.more, at.more_pairs, panel + items_of<I>(seen) * PLAIN * W, products, true);
@@ -356,7 +354,7 @@ template <class T, class C> struct Recurrence {
                 ready_rows<I>(at.left, alive, H, at.left_pairs);
                 for (i64 p = p0; p < p1; p++)
                     for (i64 i = 0; i < alive;) {
-                        const int rows = rows_at_once<I, PLAIN>(alive - i);
+                        const int rows = next_rows<I, PLAIN>(alive - i);
                         step_product<I, PLAIN>(i, rows, H, at.left, at.left_pairs, late_items + p * PLAIN * W * items_of<I>(H), products, false);
                         for (int r = 0; r < rows; r++)
                             for (int u = 0; u < PLAIN; u++)

@@ -18,8 +18,6 @@ WASTE = 3 << 20
 """Products (pairs of steps, times the width of a step) that padding may cost before another group of sequences is worth
 its own call. Training steps of 4 layers of 256, 8 to 32 sequences of T/5 to T steps, took 283 ms at T = 64 (one group
 302, each sequence alone 334) and 447 at T = 256 (404, 505), on a core so busy that a tenth is noise."""
-
-
 FEWER = 2
 """How many times fewer keys a block of queries has to see before long sequences are cut into blocks. Three sequences of
 1,000 steps within a window of 128, 10 heads of 40, forward and backward on a busy core: with dropout 1.9 s whole and
@@ -130,10 +128,10 @@ class Groups:
     @cached_property
     def _plan(self) -> tuple[list[_Group], Tensor, Tensor, Tensor]:
         """The groups; of their padded queries and keys the packed places; of each query its padded place."""
-        groups, query_places, key_places = [], [], []
-        back, begin = torch.full((self.queries.total,), -1), 0
         if self.blocks:
             return self._plan_of_blocks()
+        groups, query_places, key_places = [], [], []
+        back, begin = torch.full((self.queries.total,), -1), 0
         for rows in self._rows():
             lengths, others = self.queries.lengths[rows], self.keys.lengths[rows]
             shape = len(rows), int(lengths.max()), int(others.max())
