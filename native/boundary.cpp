@@ -143,6 +143,8 @@ EXPORT const OstinatoField* ostinato_layout(void) {
 #define P(field) {"OstinatoProduct", #field, offsetof(OstinatoProduct, field)},
 #define K(field) {"OstinatoLook", #field, offsetof(OstinatoLook, field)},
 #define L(field) {"OstinatoLayer", #field, offsetof(OstinatoLayer, field)},
+#define E(field) {"OstinatoEnergies", #field, offsetof(OstinatoEnergies, field)},
+#define R(field) {"OstinatoLinearScan", #field, offsetof(OstinatoLinearScan, field)},
 #define T(field) {"OstinatoStep", #field, offsetof(OstinatoStep, field)},
         // clang-format off
         SIZE(OstinatoScan)
@@ -173,6 +175,10 @@ EXPORT const OstinatoField* ostinato_layout(void) {
         T(is_double) T(R) T(H) T(A) T(K) T(D) T(F) T(layers) T(num_layers) T(num_looks) T(filled) T(capacity) T(norm) T(epsilon) T(norm_first)
         T(norm_after) T(activation) T(cosines) T(sines) T(norm_weight) T(norm_bias) T(examples) T(num_examples) T(x) T(out) T(packed)
         T(packed_ready)
+        SIZE(OstinatoEnergies)
+        E(is_double) E(B) E(K) E(S) E(A) E(query) E(keys) E(energy) E(scores) E(d_scores) E(d_query) E(d_keys) E(d_energy)
+        SIZE(OstinatoLinearScan)
+        R(is_double) R(B) R(N) R(H) R(offsets) R(keep) R(add) R(start) R(hidden) R(d_hidden) R(d_keep) R(d_add) R(d_start)
         {nullptr, nullptr, 0},
         // clang-format on
 #undef SIZE
@@ -183,6 +189,8 @@ EXPORT const OstinatoField* ostinato_layout(void) {
 #undef P
 #undef K
 #undef L
+#undef E
+#undef R
 #undef T
     };
     return fields;

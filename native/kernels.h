@@ -2,6 +2,8 @@
 #pragma once
 
 #include "decoder.h"
+#include "energies.h"
+#include "linear_scan.h"
 #include "recurrence.h"
 #include "table.h"
 #include "transformer.h"
@@ -54,8 +56,6 @@ template <class T> void pack_product(const Multiplication<T>& plan, const Team& 
         for (i64 p = team.thread; p < right.panels(); p += team.threads) right.pack(p, packed + p * right.lanes * right.items());
     });
 }
-
-inline i64 part(i64 count, i64 number, i64 of) { return count * number / of; }
 
 template <class T> void run_product(const OstinatoProduct& one, const Multiplication<T>& plan, const Team& team, const Rows<T>* rows = nullptr) {
     const T* left = static_cast<const T*>(one.left);
@@ -550,6 +550,19 @@ int64_t step_packed(const OstinatoStep* one) {
     return of_step(*one, [&](const auto& step) { return step.packed_size(); });
 }
 
+void energies_forward(const OstinatoEnergies* one, Team team) {
+    one->is_double ? Energies<double>(*one).forward(team) : Energies<float>(*one).forward(team);
+}
+int64_t energies_space(const OstinatoEnergies* one, int64_t threads) {
+    return one->is_double ? Energies<double>(*one).space(threads) : Energies<float>(*one).space(threads);
+}
+void energies_backward(const OstinatoEnergies* one, char* space, Team team) {
+    one->is_double ? Energies<double>(*one).backward(space, team) : Energies<float>(*one).backward(space, team);
+}
+void linear_scan(const OstinatoLinearScan* one, bool backward, Team team) {
+    one->is_double ? LinearScan<double>(*one).run(backward, team) : LinearScan<float>(*one).run(backward, team);
+}
+
 template <class T> void activate_all(int64_t kind, i64 n, const T* x, T* y) {
     constexpr int W = Simd<T>::width;
     for (i64 k = 0; k < n; k += W) {
@@ -571,5 +584,5 @@ bool supported() { return SUPPORTED; }
 
 namespace ostinato {
 extern const Table TABLE;
-const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, step_space, step, step_packed, activate, HAS_HALF};
+const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, step_space, step, step_packed, energies_forward, energies_space, energies_backward, linear_scan, activate, HAS_HALF};
 }  // namespace ostinato

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 11
+#define OSTINATO_ABI 12
 
 #define OSTINATO_CELL_NUMBER(number, ...) number,
 enum OstinatoCell { OSTINATO_CELLS(OSTINATO_CELL_NUMBER) NUM_CELLS };
@@ -153,6 +153,33 @@ typedef struct {
     int64_t half;             /* not double, and where ostinato_has_half: both sides are rounded to bfloat16, sums are float32 */
 } OstinatoProduct;
 
+/* The energies of an additive attention: e[b, k, s] = energy . tanh(query[b, k] + keys[b, s]), and their gradients. */
+typedef struct {
+    int64_t is_double, B, K, S, A;
+    const void* query;        /* (B, K, A) */
+    const void* keys;         /* (B, S, A) */
+    const void* energy;       /* (A) */
+    void* scores;             /* (B, K, S); forward alone */
+    const void* d_scores;     /* (B, K, S); this and what follows: backward alone */
+    void* d_query;            /* (B, K, A) */
+    void* d_keys;             /* (B, S, A) */
+    void* d_energy;           /* (B, A): the gradient is the sum of its rows */
+} OstinatoEnergies;
+
+/* A recurrence that is linear in its states, number by number: h[t] = keep[t] * h[t-1] + add[t], and its gradients. */
+typedef struct {
+    int64_t is_double, B, N, H;
+    const int64_t* offsets;   /* (B + 1) first step of each sequence; the last is N */
+    const void* keep;         /* (N, H) */
+    const void* add;          /* (N, H); forward alone */
+    const void* start;        /* (B, H) */
+    void* hidden;             /* (N, H) */
+    const void* d_hidden;     /* (N, H); this and what follows: backward alone */
+    void* d_keep;             /* (N, H) */
+    void* d_add;              /* (N, H) */
+    void* d_start;            /* (B, H) */
+} OstinatoLinearScan;
+
 #define MAX_STEP_LAYERS 64
 #define MAX_LOOKS 8
 
@@ -249,6 +276,10 @@ int64_t ostinato_decoder_forward(const OstinatoDecoder* decoder);
 int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder);
 int64_t ostinato_multiply(const OstinatoProduct* product);
 int64_t ostinato_step(const OstinatoStep* step);
+int64_t ostinato_energies_forward(const OstinatoEnergies* energies);
+int64_t ostinato_energies_backward(const OstinatoEnergies* energies);
+int64_t ostinato_linear_scan_forward(const OstinatoLinearScan* scan);
+int64_t ostinato_linear_scan_backward(const OstinatoLinearScan* scan);
 /* Bytes of `packed`, for the instruction set in use; 0 where there is nothing to pack. */
 int64_t ostinato_packed_size(const OstinatoProduct* product);
 int64_t ostinato_scan_packed_size(const OstinatoScan* scan);

@@ -15,6 +15,9 @@ namespace {
 
 using ostinato::Barrier;
 
+// Where part `number` of `of` parts of so many begins.
+inline i64 part(i64 count, i64 number, i64 of) { return count * number / of; }
+
 // A part of a workspace; with a null base it only counts.
 struct Space {
     char* base;

@@ -30,6 +30,10 @@ struct Table {
     int64_t (*step_space)(const OstinatoStep* step, int64_t threads);
     void (*step)(const OstinatoStep* step, char* space, Team team);
     int64_t (*step_packed)(const OstinatoStep* step);
+    void (*energies_forward)(const OstinatoEnergies* energies, Team team);
+    int64_t (*energies_space)(const OstinatoEnergies* energies, int64_t threads);
+    void (*energies_backward)(const OstinatoEnergies* energies, char* space, Team team);
+    void (*linear_scan)(const OstinatoLinearScan* scan, bool backward, Team team);
     void (*activate)(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
     bool has_half;
 };

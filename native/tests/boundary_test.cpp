@@ -5,6 +5,7 @@
 //   boundary_test threads   where threads meet
 //   boundary_test ulp       sigmoid and tanh on every float32 of [-20, 20]: minutes
 #include "decoders.h"
+#include "energies.h"
 #include "products.h"
 #include "scans.h"
 #include "steps.h"
@@ -29,6 +30,7 @@ void run_threads() {
     ostinato_use(sets.front().c_str());
     run("decoders_have_the_same_bits_on_any_threads", [] { decoders_have_the_same_bits_on_any_threads(16); });
     run("steps_have_the_same_bits_on_any_threads", steps_have_the_same_bits_on_any_threads);
+    run("energies_have_the_same_bits_on_any_threads", energies_have_the_same_bits_on_any_threads);
     run("callers_at_once_do_not_disturb_each_other", callers_at_once_do_not_disturb_each_other);
     run("decoders_at_once_do_not_disturb_each_other", decoders_at_once_do_not_disturb_each_other);
     run("a_set_may_be_chosen_while_others_compute", a_set_may_be_chosen_while_others_compute);
@@ -45,6 +47,7 @@ void run_all() {
         run((name + ": decoder_gradients_are_finite_differences").c_str(), [&] { decoder_gradients_are_finite_differences(set); });
         for (int64_t half = 0; half <= ostinato_has_half(); half++) run((name + (half ? ": products_of_bfloat16_are_sums" : ": products_are_sums")).c_str(), [&] { products_are_sums(set, half); });
         run((name + ": steps_are_their_equations").c_str(), [&] { steps_are_their_equations<float>(set), steps_are_their_equations<double>(set); });
+        run((name + ": energies_are_their_equations").c_str(), [&] { energies_are_their_equations<float>(set), energies_are_their_equations<double>(set); });
         for (int64_t H : {3, 33}) run((name + ": decoders_have_the_same_bits_on_any_threads").c_str(), [&] { decoders_have_the_same_bits_on_any_threads(H); });
     }
     run_threads();
@@ -52,6 +55,7 @@ void run_all() {
     run("wrong_decoders_are_refused", wrong_decoders_are_refused);
     run("wrong_products_and_activations_are_refused", wrong_products_and_activations_are_refused);
     run("wrong_steps_are_refused", wrong_steps_are_refused);
+    run("wrong_energies_are_refused", wrong_energies_are_refused);
     run("random_words_are_an_error_or_an_answer", random_words_are_an_error_or_an_answer);
     run("random_words_of_decoders_are_an_error_or_an_answer", random_words_of_decoders_are_an_error_or_an_answer);
     run("activations_are_near, every 4099th float32", [] { activations_are_near(4099); });

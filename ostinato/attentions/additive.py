@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ostinato.attentions.contract import Attention
 from ostinato.kernels.decoder import Scores
+from ostinato.kernels.energies import energies, is_native
 from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
@@ -40,7 +40,8 @@ class Additive(Attention):
     def native(self) -> Scores:
         return Scores(self.query.weight, self.query.bias, self.energy.weight[0])
 
+    def held(self, query: Tensor, keys: Tensor) -> int:
+        return 1 if is_native(query, keys, self.energy.weight) else self.pair_size
+
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
-        # tanh_ writes over the sum, which no gradient needs: half the memory of the largest tensor here
-        hidden = torch.tanh_(self.query(query).unsqueeze(2) + keys.unsqueeze(1))
-        return self.energy(hidden).squeeze(-1)
+        return energies(self.query(query), keys, self.energy.weight[0])

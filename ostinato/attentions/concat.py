@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ostinato.attentions.contract import Attention
 from ostinato.kernels.decoder import Scores
+from ostinato.kernels.energies import energies, is_native
 from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
@@ -45,6 +46,9 @@ class Concat(Attention):
     def native(self) -> Scores:
         return Scores(self.weight[:, : self.query_size], None, self.energy.weight[0])
 
+    def held(self, query: Tensor, keys: Tensor) -> int:
+        return 1 if is_native(query, keys, self.energy.weight) else self.pair_size
+
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         query = nn.functional.linear(query, self.weight[:, : self.query_size])
-        return self.energy(torch.tanh_(query.unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)
+        return energies(query, keys, self.energy.weight[0])

@@ -33,12 +33,19 @@ class Attention(nn.Module, ABC):
     as there are steps."""
     pair_size: int
     """Numbers held for each pair of query and step while scoring: 1 for a product of vectors, A where a vector is made
-    of each pair. layers/attend.py cuts its work into pieces by it."""
+    of each pair."""
 
     def __init__(self, query_size: int, memory_size: int):
         super().__init__()
         self.query_size = query_size
         self.memory_size = memory_size
+
+    def held(self, query: Tensor, keys: Tensor) -> int:
+        """The numbers that `scores` holds for each pair: `pair_size`, or fewer where it makes none of them.
+
+        layers/attend.py cuts its work into pieces by it.
+        """
+        return self.pair_size
 
     @abstractmethod
     def prepare(self, memory: Tensor) -> Tensor:

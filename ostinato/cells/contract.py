@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ostinato.kernels.contract import Native, Product, State
 from ostinato.kernels.deferred import DeferredLinear
+from ostinato.kernels.products import quickest_linear
 from ostinato.steps import Layout
 
 Biases = Literal[0, 1, 2]
@@ -120,7 +121,11 @@ class Cell(nn.Module, ABC):
 
     def forward(self, x: Tensor, state: State) -> State:
         """One step: x (B, I) and the state before it to the state after it."""
-        return self.step(nn.functional.linear(x, self.weight_x, self.bias_x), state, self.products())
+        return self.step(self.input_gates(x), state, self.products())
+
+    def input_gates(self, x: Tensor) -> Tensor:
+        """The product of the input, of any steps: (N, I) to (N, G*H)."""
+        return quickest_linear(x, self.weight_x, self.bias_x)
 
     def native(self) -> Native | str:
         """What the native loop (`kernels/native.py`) computes in this cell's place, or why it cannot."""

@@ -11,6 +11,7 @@ from ostinato.cells.contract import Cell
 from ostinato.errors import ConfigError
 from ostinato.kernels.contract import State
 from ostinato.kernels.linear_scan import at_ends, linear_scan
+from ostinato.kernels.products import quickest_linear
 from ostinato.registry import Positive, Rate
 from ostinato.steps import Layout
 
@@ -94,6 +95,6 @@ class LRU(Cell):
         return torch.complex(gain * real, gain * imaginary), direct
 
     def _shown(self, s: Tensor, direct: Tensor) -> Tensor:
-        read = functional.linear(s.real, self.weight_s[0]) - functional.linear(s.imag, self.weight_s[1])
+        read = quickest_linear(s.real, self.weight_s[0]) - quickest_linear(s.imag, self.weight_s[1])
         h = read.to(direct.dtype) + direct
         return functional.gelu(h) if self.activation == "gelu" else h

@@ -41,6 +41,9 @@ class Recurrence(Protocol):
     bias_x: Tensor | None
     bias_h: Tensor | None
 
+    def input_gates(self, x: Tensor) -> Tensor:
+        """W_x x + b_x of any steps, (N, I) to (N, G H)."""
+
     def native(self) -> Native | str:
         """What the native loop computes in its place, or why it cannot."""
 

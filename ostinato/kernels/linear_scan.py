@@ -1,10 +1,15 @@
-"""Linear recurrences of all steps at once, without a loop over time."""
+"""Linear recurrences: natively step by step, in torch of all steps at once, without a loop over time."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from ostinato.kernels.dispatch import native_is_allowed
+from ostinato.kernels.native import DTYPES, wants_gradient
+from ostinato.kernels.native_library import library
+from ostinato.kernels.operators import is_traced
+from ostinato.kernels.structures import LinearScan
 from ostinato.steps import Layout
 
 
@@ -13,9 +18,10 @@ def linear_scan(keep: Tensor, add: Tensor, start: Tensor, layout: Layout) -> tup
 
         h[t] = keep[t] * h[t-1] + add[t]                 h[-1] = start of the sequence
 
-    The sequences lie one after the other and are computed as one, in which the first step of each keeps nothing: no
-    padding is computed. That one is cut into about sqrt(N) pieces of as many steps, all of which are computed side by
-    side from 0, then piece after piece gets the state after the one before:
+    The native library goes through each sequence once; complex numbers, and what is not on a CPU, are computed by
+    torch. There the sequences lie one after the other and are computed as one, in which the first step of each keeps
+    nothing: no padding is computed. That one is cut into about sqrt(N) pieces of as many steps, all of which are
+    computed side by side from 0, then piece after piece gets the state after the one before:
 
         h[t] = local[t] + (product of keep from the piece's start to t) * h[before the piece]
 
@@ -28,19 +34,76 @@ def linear_scan(keep: Tensor, add: Tensor, start: Tensor, layout: Layout) -> tup
     Source: Blelloch 1990, Prefix sums and their applications, CMU-CS-90-190, section 1.4; Martin and Cundy 2018,
         arXiv:1709.04057, section 2.
     """
-    begun = (layout.lengths > 0).nonzero().squeeze(1).to(layout.device)
-    first = layout.offsets[:-1].to(layout.device)[begun]
-    add = add.index_add(0, first, keep.index_select(0, first) * start.index_select(0, begun))
-    hidden = _Scan.apply(keep.index_fill(0, first, 0), add)
+    tensors = (keep, add, start)
+    if native_is_allowed(tensors) and not is_traced(keep):
+        given = (*(tensor.contiguous() for tensor in tensors), layout.offsets)
+        hidden = _Native.apply(*given) if wants_gradient(tensors) else _natively(*given)
+    else:
+        hidden = _at_once(*tensors, layout.offsets)
     return hidden, at_ends(hidden, start, layout)
 
 
 def at_ends(hidden: Tensor, start: Tensor, layout: Layout) -> Tensor:
     """The vector of the last step of each sequence, from those of all steps (N, H); its start (B, H) where it has
     none."""
+    if bool((layout.lengths > 0).all()):
+        return hidden.index_select(0, (layout.offsets[1:] - 1).to(hidden.device))
     rows = torch.arange(len(layout)) + len(hidden)
     ends = torch.where(layout.lengths > 0, layout.offsets[1:] - 1, rows).to(hidden.device)
     return torch.cat([hidden, start]).index_select(0, ends)
+
+
+def _structure(keep: Tensor, start: Tensor, offsets: Tensor, hidden: Tensor) -> LinearScan:
+    return LinearScan(
+        is_double=DTYPES[keep.dtype],
+        B=len(start),
+        N=len(keep),
+        H=keep.shape[1],
+        offsets=offsets.data_ptr(),
+        keep=keep.data_ptr(),
+        start=start.data_ptr(),
+        hidden=hidden.data_ptr(),
+    )
+
+
+def _natively(keep: Tensor, add: Tensor, start: Tensor, offsets: Tensor) -> Tensor:
+    hidden = torch.empty_like(add)
+    given = _structure(keep, start, offsets, hidden)
+    given.add = add.data_ptr()
+    library().linear_scan_forward(given)
+    return hidden
+
+
+class _Native(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, keep: Tensor, add: Tensor, start: Tensor, offsets: Tensor) -> Tensor:
+        hidden = _natively(keep, add, start, offsets)
+        ctx.save_for_backward(keep, add, start, offsets, hidden)
+        return hidden
+
+    @staticmethod
+    def backward(ctx, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
+        keep, add, start, offsets, hidden = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # Itself recorded: torch's own way has every further derivative.
+            wanted = [tensor for tensor, asked in zip((keep, add, start), ctx.needs_input_grad) if asked]
+            again = _at_once(keep, add, start, offsets)
+            found = iter(torch.autograd.grad(again, wanted, d_hidden, create_graph=True))
+            return *(next(found) if asked else None for asked in ctx.needs_input_grad[:3]), None
+        d_hidden = d_hidden.contiguous()
+        d_keep, d_add, d_start = (torch.empty_like(tensor) for tensor in (keep, add, start))
+        given = _structure(keep, start, offsets, hidden)
+        given.d_hidden, given.d_keep = d_hidden.data_ptr(), d_keep.data_ptr()
+        given.d_add, given.d_start = d_add.data_ptr(), d_start.data_ptr()
+        library().linear_scan_backward(given)
+        return d_keep, d_add, d_start, None
+
+
+def _at_once(keep: Tensor, add: Tensor, start: Tensor, offsets: Tensor) -> Tensor:
+    begun = (offsets.diff() > 0).nonzero().squeeze(1).to(keep.device)
+    first = offsets[:-1].to(keep.device)[begun]
+    add = add.index_add(0, first, keep.index_select(0, first) * start.index_select(0, begun))
+    return _Scan.apply(keep.index_fill(0, first, 0), add)
 
 
 class _Scan(torch.autograd.Function):

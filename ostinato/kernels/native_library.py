@@ -12,9 +12,20 @@ from typing import NamedTuple
 import torch
 
 from ostinato.errors import KernelError, nearest
-from ostinato.kernels.structures import Decoder, Gradients, Layer, Look, Product, Scan, Step, Watch
+from ostinato.kernels.structures import (
+    Decoder,
+    Energies,
+    Gradients,
+    Layer,
+    LinearScan,
+    Look,
+    Product,
+    Scan,
+    Step,
+    Watch,
+)
 
-ABI = 11
+ABI = 12
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -81,6 +92,11 @@ class Library:
         self.decoder_backward = self._function("decoder_backward", decoder)
         self.multiply = self._function("multiply", product)
         self.step = self._function("step", step)
+        energies, linear_scan = ctypes.POINTER(Energies), ctypes.POINTER(LinearScan)
+        self.energies_forward = self._function("energies_forward", energies)
+        self.energies_backward = self._function("energies_backward", energies)
+        self.linear_scan_forward = self._function("linear_scan_forward", linear_scan)
+        self.linear_scan_backward = self._function("linear_scan_backward", linear_scan)
         self.activate = self._function("activate", number, number, number, address, address)
         self.stream = self._function("stream", *[address] * 8)
         self.packed_size = self._function("packed_size", product)
@@ -159,7 +175,7 @@ def _check_layout(library: str, raw: ctypes.CDLL) -> None:
         name = field.field.decode() if field.field else "its size"
         theirs.setdefault(field.structure.decode().removeprefix("Ostinato"), {})[name] = field.offset
         number += 1
-    for structure in (Scan, Gradients, Watch, Decoder, Product, Look, Layer, Step):
+    for structure in (Scan, Gradients, Watch, Decoder, Product, Energies, LinearScan, Look, Layer, Step):
         ours = {name: getattr(structure, name).offset for name, _ in structure._fields_}
         ours["its size"] = ctypes.sizeof(structure)
         there = theirs.get(structure.__name__, {})

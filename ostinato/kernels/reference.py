@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ostinato.kernels.contract import Product, Recurrence, State
 from ostinato.kernels.watch import watching
@@ -35,11 +34,7 @@ def scan(
     into, back = layout.time_major, layout.packed
     if reverse:
         into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
-    gates = (
-        functional.linear(_Permuted.apply(x, into, back), cell.weight_x, cell.bias_x)
-        .to(state[0].dtype)
-        .split(layout.alive)
-    )
+    gates = cell.input_gates(_Permuted.apply(x, into, back)).to(state[0].dtype).split(layout.alive)
     products = step_products = cell.products()
     mask = None if state_mask is None else state_mask.index_select(0, order)
     ended: list[State] = []
@@ -62,7 +57,7 @@ def scan(
 
 
 def _whole(cell: Recurrence, x: Tensor, state: State, layout: Layout, reverse: bool) -> tuple[Tensor, State]:
-    gates = functional.linear(x, cell.weight_x, cell.bias_x).to(state[0].dtype)
+    gates = cell.input_gates(x).to(state[0].dtype)
     if not reverse:
         return cell.whole(gates, state, layout)
     mirror = layout.reversed

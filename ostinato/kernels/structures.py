@@ -41,6 +41,24 @@ class Gradients(ctypes.Structure):
     ]
 
 
+class Energies(ctypes.Structure):
+    """`OstinatoEnergies`: those of an additive attention."""
+
+    _fields_ = [
+        *_numbers("is_double B K S A"),
+        *_addresses("query keys energy scores d_scores d_query d_keys d_energy"),
+    ]
+
+
+class LinearScan(ctypes.Structure):
+    """`OstinatoLinearScan`: a recurrence that is linear in its states."""
+
+    _fields_ = [
+        *_numbers("is_double B N H"),
+        *_addresses("offsets keep add start hidden d_hidden d_keep d_add d_start"),
+    ]
+
+
 class Watch(ctypes.Structure):
     """`OstinatoWatch`: packed weights, and their fingerprint."""
 

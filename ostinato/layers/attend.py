@@ -29,9 +29,9 @@ def attend(
 
     An example without steps has zero weights, a zero context and a zero gradient.
 
-    All queries at once need (B, K, S, A) numbers in an additive attention, so they are scored in pieces along K. While
-    training, a piece keeps its result alone and is scored again for its gradient: memory stays that of one piece, and
-    on a CPU this is no slower than keeping everything.
+    All queries at once need (B, K, S, A) numbers in an additive attention that is not native, so they are scored in
+    pieces along K. While training, a piece keeps its result alone and is scored again for its gradient: memory stays
+    that of one piece, and on a CPU this is no slower than keeping everything.
 
     Shapes:
         query (B, K, Q); keys (B, S, A) from `attention.prepare(memory)`; memory (B, S, M); previous (B, K, S),
@@ -58,7 +58,7 @@ def _attend(
         weights = query.new_zeros(query.shape[0], num_queries, 0)
         return weights @ memory, weights
     limit = _PIECE.get(query.device.type, _PIECE_ELSEWHERE)
-    per_query = query.shape[0] * memory.shape[1] * attention.pair_size
+    per_query = query.shape[0] * memory.shape[1] * attention.held(query, keys)
     at_once = max(1, limit // max(1, per_query))
     if at_once >= num_queries:
         return _piece(attention, query, keys, memory, padding, has_empty, previous)

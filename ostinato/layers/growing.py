@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.kernels.packed import Packed
-from ostinato.kernels.products import linear
+from ostinato.kernels.products import FEW, linear
 from ostinato.kernels.transformer import Facts, Input, LayersStep, LayerWeights, LookWeights
 from ostinato.layers.ragged_attention import Sight
-from ostinato.layers.transformer import FEW, TransformerStack, activated, angles, rotate
+from ostinato.layers.transformer import TransformerStack, activated, angles, rotate
 
 SHORT = 16
 """Keys below which torch's softmax on a CPU computes number by number: 1,920 x 15 scores take 495 us, 1,920 x 16 39."""

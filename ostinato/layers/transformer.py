@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.kernels.products import linear
+from ostinato.kernels.products import quickest_linear
 from ostinato.kernels.watch import shown
 from ostinato.layers.dropout import dropped
 from ostinato.layers.ragged_attention import Cached, Groups, Sight
@@ -78,16 +78,9 @@ def _norm(size: int, block: Block) -> nn.Module:
     return nn.RMSNorm(size, eps=epsilon)
 
 
-FEW = 128
-"""Rows for which torch's product takes less time than the native one, which reads the weights anew at each call: of one
-row by 768 x 256 weights 17 and 126 us, of 80 rows 209 and 346."""
-
-
 def linear_map(layer: nn.Linear, x: Tensor) -> Tensor:
     """A layer's map of steps (N, I), by whichever product is faster for so many."""
-    if len(x) <= FEW and not torch.is_grad_enabled():
-        return functional.linear(x, layer.weight, layer.bias)
-    return linear(x, layer.weight, layer.bias)
+    return quickest_linear(x, layer.weight, layer.bias)
 
 
 class SelfAttention(nn.Module):

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from ostinato.kernels.dispatch import forced
 from ostinato.kernels.linear_scan import linear_scan
+from ostinato.kernels.native_library import library
 from ostinato.steps import Layout
 
 
@@ -48,3 +50,30 @@ def test_a_recurrence_of_a_scan_has_a_second_derivative():
     x = torch.rand(20, 2, dtype=torch.float64, requires_grad=True)
     start = torch.zeros(2, 2, dtype=torch.float64)
     assert torch.autograd.gradgradcheck(lambda x: linear_scan(x, x * x, start, Layout([13, 7]))[0], (x,))
+
+
+@pytest.mark.skipif(library() is None, reason="no native library in this installation")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("width", [1, 3, 64, 70])
+def test_the_native_scan_equals_torchs_and_has_the_same_bits_on_any_number_of_threads(width, dtype):
+    layout, random = Layout([0, 7, 300, 1, 0, 90]), torch.Generator().manual_seed(0)
+    keep = torch.rand(398, width, generator=random, dtype=dtype).requires_grad_()
+    add = torch.randn(398, width, generator=random, dtype=dtype).requires_grad_()
+    start = torch.randn(6, width, generator=random, dtype=dtype).requires_grad_()
+    given = (keep, add, start)
+
+    def computed():
+        hidden, last = linear_scan(*given, layout)
+        return [hidden, last, *torch.autograd.grad(hidden.sin().sum() + last.cos().sum(), given)]
+
+    with forced("reference"):
+        expected = computed()
+    found, before = computed(), torch.get_num_threads()
+    for one, other in zip(found, expected, strict=True):
+        assert float((one - other).detach().abs().max()) <= {torch.float32: 2e-5, torch.float64: 1e-13}[dtype]
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            assert all(map(torch.equal, computed(), found))
+    finally:
+        torch.set_num_threads(before)
