@@ -2,12 +2,13 @@
 
 The first is a run of recipes/spoken-digit-synthesis.yaml, the second one of recipes/spoken-digits.yaml.
 
-understood   share of synthetic digits, ten of each speaker and digit, that the recogniser reads as what was meant
-teaching     share of the real validation recordings that a recogniser reads that learnt from synthetic digits alone
+synthetic    share of synthetic digits, ten of each speaker and digit, that the recogniser reads as what was meant
+recorded     share of the real recordings of the split that a recogniser reads that learnt from synthetic digits alone
 
-The second recogniser has the recipe of the first; its epoch is chosen by synthetic digits too. `--picture FILE.png`
-draws the spectrum of one recording of each digit above that of a synthetic one by the same speaker; `--wav FILE` keeps
-one sound of each.
+Both in percent, with their 95 % intervals by Wilson, as the outputs of docs/results/*.json are; shares by digit and by
+speaker go to standard error. The second recogniser has the recipe of the first; its epoch is chosen by synthetic digits
+too, and the digits that teach it vary more. `--picture FILE.png` draws the spectrum of one recording of each digit
+above that of a synthetic one by the same speaker; `--wav FILE` keeps one sound of each.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from ostinato import api
+from ostinato.evaluation.draws import wilson
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "spoken-digits.yaml"
+TEACH = ("search.bias=1",)
 
 
 def pairs_of(manifest):
@@ -66,7 +69,13 @@ def teaching(run, pairs, count, sets, real, folder_of_real):
         learnt = api.loaded_runs(Path(place) / "run", "cpu")[0]
         clips = [(folder_of_real / row["clip:file"]).read_bytes() for row in real]
         answers = recognised(learnt, clips)
-    return float(np.mean([answer == row["digit"] for answer, row in zip(answers, real)]))
+    return [answer == row["digit"] for answer, row in zip(answers, real)]
+
+
+def share(right):
+    low, high = wilson(sum(right), len(right))
+    ends = {"value": 100 * float(np.mean(right)), "low": 100 * low, "high": 100 * high}
+    return {"understood": {**ends, "method": f"wilson over {len(right)} examples"}}
 
 
 def picture(file, run, pairs, clips, real, folder):
@@ -90,37 +99,37 @@ def main():
     parser.add_argument("synthesis", type=Path)
     parser.add_argument("recogniser", type=Path)
     parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--split", default="valid", choices=("valid", "test"), help="whose recordings are real ones")
     parser.add_argument("--count", type=int, default=10, help="of each digit and speaker")
     parser.add_argument("--teach", type=int, default=20, help="of each for the second recogniser; 0: leave it out")
     parser.add_argument("--set", dest="sets", action="append", default=[], help="of the search, as predict takes them")
+    parser.add_argument("--teach-set", action="append", help=f"the same of the digits that teach (default {TEACH[0]})")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--wav", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     run, recogniser = (api.loaded_runs(folder, "cpu")[0] for folder in (given.synthesis, given.recogniser))
-    folder = given.data_root / "prepared-spoken-digits" / "valid"
+    folder = given.data_root / "prepared-spoken-digits" / given.split
     real, by_pair = pairs_of(folder / "manifest.csv")
     pairs = sorted(by_pair)
     clips = spoken(run, pairs, given.count, 0, given.sets)
     heard = recognised(recogniser, [clip for own in clips for clip in own])
     meant = [digit for digit, _ in pairs for _ in range(given.count)]
     right = np.array([answer == digit for answer, digit in zip(heard, meant)])
-    result = {"synthetic digits": len(meant), "understood": round(float(right.mean()), 4)}
+    result = {"synthetic": share(right.tolist())}
     for place, noun in ((0, "digit"), (1, "speaker")):
         names = np.array([pair[place] for pair in pairs for _ in range(given.count)])
-        result[f"by {noun}"] = {str(name): round(float(right[names == name].mean()), 3) for name in np.unique(names)}
+        by_name = {str(name): round(float(right[names == name].mean()), 3) for name in np.unique(names)}
+        print(f"by {noun}: {by_name}", file=sys.stderr, flush=True)
     if given.wav is not None:
         given.wav.write_bytes(
             run.modalities["outputs.clip"].render([clip for own in clips for clip in own[:1]], ".wav")
         )
     if given.picture is not None:
         picture(given.picture, run, pairs, clips, by_pair, folder)
-    print(json.dumps(result, indent=1), flush=True)
     if given.teach:
-        result["real digits understood after synthetic ones alone"] = round(
-            teaching(run, pairs, given.teach, given.sets, real, folder), 4
-        )
-        print(json.dumps(result, indent=1))
+        result["recorded"] = share(teaching(run, pairs, given.teach, given.teach_set or TEACH, real, folder))
+    print(json.dumps(result, indent=1))
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

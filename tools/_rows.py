@@ -86,6 +86,7 @@ class Row:
         published: what others report, with the source.
         prepared: the task of tools/prepare.py that makes its data, or None.
         judge: the script of benchmarks/ that measures what the run generates, or None.
+        reader: the row whose run reads for the judge what is generated, or None.
         recipe: of another name than the row.
         sets: changes of the recipe, as `--set` takes them.
         members: further runs, by name; all are measured as an ensemble.
@@ -100,6 +101,7 @@ class Row:
     published: str
     prepared: str | None = None
     judge: str | None = None
+    reader: str | None = None
     recipe: str | None = None
     sets: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
@@ -131,7 +133,14 @@ class Row:
             judged += "".join(f" --set {change}" for change in self.language.sets)
         made["evaluate"] = f"ostinato evaluate {' '.join(runs)} --split test --data-root {root}{judged} --json"
         if self.judge:
-            made["judge"] = f"python benchmarks/{self.judge} {runs[0]} --data-root {root}"
+            read = ""
+            if self.reader:
+                run = (RUNS / self.reader).as_posix()
+                read = f" {run} --split test"
+                made["train reader"] = (
+                    f"ostinato train recipes/{self.reader}.yaml --out {run} --data-root {root} --resume"
+                )
+            made["judge"] = f"python benchmarks/{self.judge} {runs[0]}{read} --data-root {root}"
         if self.prepared:
             data = "" if self.prepared in GENERATED else "--data-root DATA "
             made = {"prepare": f"python tools/prepare.py {self.prepared} {data}--out DIR", **made}
@@ -404,6 +413,14 @@ ROWS = (
         "none canonical; about 97 to 99 with spectrograms and six speakers", 98.0,
     ),
     *(_voice(voice) for voice in VOICES),
+    Row(
+        "spoken-digit-synthesis",
+        "400 synthetic digits by four voices, read by the recogniser of recordings; and 200 recordings, read by one of"
+        " 800 synthetic digits alone",
+        (Shown("synthetic", "understood", least=90.0), Shown("recorded", "understood", least=70.0)),
+        "none", "spoken-digits", judge="synthesis.py", reader="spoken-digits",
+        sets=("data.test=prepared-spoken-digits/test",),
+    ),
     Row(
         "yes-no", "eight times yes or no a recording, the last 29 of the sorted names, CTC",
         (Shown("words", "token_error_rate", most=2.0), Shown("words", "exact_match")),

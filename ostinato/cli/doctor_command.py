@@ -35,8 +35,8 @@ def doctor(as_json: bool) -> None:
         "bfloat16 on the CPU": "native products" if has_half() else "torch's autocast",
         f"{dispatch.VARIABLE}": os.environ.get(dispatch.VARIABLE, "not set"),
         "cache": str(cache_folder()),
-        "computed natively": "rnn, lstm, gru, slstm with their options; targets with input_feeding or context: before;"
-        " linear maps",
+        "computed natively": "rnn, lstm, gru, slstm with their options; recurrences of mingru, minlstm, sru; targets"
+        " with input_feeding or context: before; scores of additive and concat attention; linear maps",
         "in plain torch": "layer_norm, projections, autocast, other devices",
         "targets step by step in Python": "location attention, readout: linear, scheduled_sampling, several attended"
         " inputs; reset: before with input feeding or context before the cell",
