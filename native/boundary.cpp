@@ -12,8 +12,10 @@ namespace ostinato {
 #ifdef OSTINATO_AMXBF16
 extern const Table amxbf16_table;
 #endif
-#ifdef OSTINATO_AVX512
+#ifdef OSTINATO_AVX512BF16
 extern const Table avx512bf16_table;
+#endif
+#ifdef OSTINATO_AVX512
 extern const Table avx512_table;
 #endif
 #ifdef OSTINATO_AVX2
