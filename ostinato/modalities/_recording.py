@@ -96,11 +96,7 @@ class Recording(NamedTuple):
         Errors:
             DataError: a rate that is none of sound, samples that are not finite, or fewer than the header says.
         """
-        if self.rate is not None and not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
-            raise DataError(
-                f"{self.rate:,} samples a second are none of a recording of sound; write the file with its rate, from"
-                f" {LOWEST_RATE:,} to {HIGHEST_RATE:,}"
-            )
+        self._check_rate()
         begin = 0
         for block in self.read():
             if not np.isfinite(block).all():
@@ -108,6 +104,13 @@ class Recording(NamedTuple):
                 raise DataError(f"sample {place + 1} is no finite number; mend the recording")
             yield block
             begin += len(block)
+
+    def _check_rate(self) -> None:
+        if self.rate is not None and not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
+            raise DataError(
+                f"{self.rate:,} samples a second are none of a recording of sound; write the file with its rate, from"
+                f" {LOWEST_RATE:,} to {HIGHEST_RATE:,}"
+            )
 
     def flaw(self) -> str | None:
         """That it is silent, or clipped, as an end of "it ..."; None: neither.
@@ -124,7 +127,12 @@ class Recording(NamedTuple):
         return "is clipped, louder than a file holds" if clipped > CLIPPED * count else None
 
     def mono(self, rate: int) -> Iterator[np.ndarray]:
-        """The mean of its channels, (n,) block after block, resampled to so many samples a second."""
+        """The mean of its channels, (n,) block after block, resampled to so many samples a second.
+
+        Errors:
+            DataError: a rate that is none of sound, before a filter is made for it; and while it is read, as `blocks`.
+        """
+        self._check_rate()
         own = (block[:, 0] if self.channels == 1 else block.mean(1) for block in self.blocks())
         return own if self.rate in (None, rate) else resampled(own, rate, self.rate)
 

@@ -156,6 +156,8 @@ def _axis_of(metrics: Iterable[str]) -> str:
 def _trend(curve: Curve) -> str:
     """What the losses show, in a sentence."""
     known = curve.validated()
+    if not curve.has_course() and curve.unfinished():
+        return "Training ended with its updates, before all epochs"
     if curve.unfinished():
         return f"The validation loss was still falling at the end ({known[-1]['valid.loss']:.3g})"
     least = min(known, key=lambda event: event["valid.loss"])

@@ -91,6 +91,10 @@ class Curve:
         """The epochs that were validated, with a loss that is finite."""
         return [event for event in self.epochs if event.get("valid.loss") is not None]
 
+    def has_course(self) -> bool:
+        """Whether there are validations to compare."""
+        return len(self.validated()) > 1
+
     def solved(self) -> bool:
         """Whether nothing was trained, since all weights were solved for."""
         return self.epochs[-1].get("update") == 0

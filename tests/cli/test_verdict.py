@@ -234,6 +234,13 @@ def test_a_test_of_another_kind_disagrees_with_validation_by_more_than_chance(he
     assert "disagree" not in same.out
 
 
+def test_of_one_validation_nothing_is_said_to_have_fallen(here, cli, table):
+    table("chance", 60, by_chance)
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--set", "training.max_updates=1", "--run", "run")
+    assert said.code == 0 and "falling" not in said.out and "training ended with its updates" in said.out
+    assert "training.max_updates=2" in following(said)
+
+
 def test_a_run_that_its_minutes_ended_gets_more_of_them(here, cli, table, monkeypatch):
     from ostinato.training.loop import Training
 

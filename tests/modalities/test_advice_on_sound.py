@@ -131,6 +131,17 @@ ROWS = [
         "2,000,000 samples a second are none of a recording of sound; write the file with its rate",
         {"raw": SOUND},
     ),
+    *(
+        (
+            "audio",
+            {},
+            [SOUND],
+            SOUND[:24] + rate.to_bytes(4, "little") + SOUND[28:],
+            f"{rate:,} samples a second are none of a recording of sound; write the file with its rate",
+            {"raw": SOUND},
+        )
+        for rate in (0, 99_999_989)
+    ),
     (
         "audio",
         {},
