@@ -27,6 +27,24 @@ constexpr int64_t LARGEST = int64_t(1) << 40;
 
 inline bool size_is_bad(int64_t size) { return size < 0 || size > LARGEST; }
 
+struct Size {
+    const char* name;
+    int64_t size;
+};
+
+// `what` leads the message: the structure and a colon, or nothing.
+template <int COUNT> int64_t check_sizes(const char* what, const Size (&sizes)[COUNT]) {
+    for (const Size& each : sizes)
+        if (size_is_bad(each.size)) return fail("%s%s = %lld is no size", what, each.name, (long long)each.size);
+    return 0;
+}
+
+inline int64_t check_rising(const char* name, const int64_t* offsets, int64_t count) {
+    for (int64_t k = 0; k < count; k++)
+        if (offsets[k + 1] < offsets[k]) return fail("%s fall from %lld to %lld at %lld", name, (long long)offsets[k], (long long)offsets[k + 1], (long long)k);
+    return 0;
+}
+
 inline bool too_large(int64_t a, int64_t b) { return b && a > (int64_t(1) << 58) / b; }
 
 struct CellFacts {
@@ -58,6 +76,13 @@ inline bool overlap(const Range& a, const Range& b) {
 inline int64_t check_aligned(const Range* ranges, int count, int64_t item) {
     for (int i = 0; i < count; i++)
         if (reinterpret_cast<uintptr_t>(ranges[i].from) % item) return fail("%s begins at an address that is no multiple of %lld bytes: copy it", ranges[i].name, (long long)item);
+    return 0;
+}
+
+// What holds bytes is there.
+inline int64_t check_present(const char* what, const Range* ranges, int count) {
+    for (int i = 0; i < count; i++)
+        if (ranges[i].bytes && !ranges[i].from) return fail("%s%s is missing", what, ranges[i].name);
     return 0;
 }
 

@@ -8,9 +8,7 @@ namespace {
 int64_t check_offsets(const char* name, const int64_t* offsets, int64_t count) {
     if (!offsets) return fail("%s is missing", name);
     if (offsets[0] != 0) return fail("%s begin with %lld, not with 0", name, (long long)offsets[0]);
-    for (int64_t k = 0; k < count; k++)
-        if (offsets[k + 1] < offsets[k]) return fail("%s fall from %lld to %lld at %lld", name, (long long)offsets[k], (long long)offsets[k + 1], (long long)k);
-    return 0;
+    return check_rising(name, offsets, count);
 }
 
 // What a decoder's loop touches; the sizes have been checked.

@@ -6,9 +6,8 @@ namespace ostinato {
 namespace {
 
 int64_t check_energies(const OstinatoEnergies& e, bool backward) {
-    const struct { const char* name; int64_t size; } sizes[] = {{"B", e.B}, {"K", e.K}, {"S", e.S}, {"A", e.A}};
-    for (const auto& each : sizes)
-        if (size_is_bad(each.size)) return fail("energies: %s = %lld is no size", each.name, (long long)each.size);
+    const Size sizes[] = {{"B", e.B}, {"K", e.K}, {"S", e.S}, {"A", e.A}};
+    if (check_sizes("energies: ", sizes)) return 1;
     if (too_large(e.B, e.K) || too_large(e.B * e.K, e.S + 1) || too_large(e.B * e.K, e.A) || too_large(e.B, e.S) || too_large(e.B * e.S, e.A))
         return fail("energies: B = %lld, K = %lld, S = %lld, A = %lld are larger than memory", (long long)e.B, (long long)e.K, (long long)e.S, (long long)e.A);
     const int64_t item = e.is_double ? 8 : 4, pairs = e.B * e.K * e.S * item;
@@ -24,10 +23,7 @@ int64_t check_energies(const OstinatoEnergies& e, bool backward) {
         {"d_keys", e.d_keys, backward ? read[1].bytes : 0},
         {"d_energy", e.d_energy, backward ? e.B * read[2].bytes : 0},
     };
-    for (int k = 0; k < 8; k++) {
-        const Range& each = k < 4 ? read[k] : written[k - 4];
-        if (each.bytes && !each.from) return fail("energies: %s is missing", each.name);
-    }
+    if (check_present("energies: ", read, 4) || check_present("energies: ", written, 4)) return 1;
     return check_aligned(read, 4, item) || check_aligned(written, 4, item) || check_apart(written, 4, read, 4);
 }
 

@@ -6,14 +6,12 @@ namespace ostinato {
 namespace {
 
 int64_t check_linear_scan(const OstinatoLinearScan& one, bool backward) {
-    const struct { const char* name; int64_t size; } sizes[] = {{"B", one.B}, {"N", one.N}, {"H", one.H}};
-    for (const auto& each : sizes)
-        if (size_is_bad(each.size)) return fail("linear scan: %s = %lld is no size", each.name, (long long)each.size);
+    const Size sizes[] = {{"B", one.B}, {"N", one.N}, {"H", one.H}};
+    if (check_sizes("linear scan: ", sizes)) return 1;
     if (too_large(one.N, one.H) || too_large(one.B, one.H)) return fail("linear scan: B = %lld, N = %lld, H = %lld are larger than memory", (long long)one.B, (long long)one.N, (long long)one.H);
     if (!one.offsets || reinterpret_cast<uintptr_t>(one.offsets) % 8) return fail("linear scan: offsets are missing, or begin at an address that is no multiple of 8 bytes");
     if (one.offsets[0] != 0 || one.offsets[one.B] != one.N) return fail("linear scan: offsets go from %lld to %lld, not from 0 to N = %lld", (long long)one.offsets[0], (long long)one.offsets[one.B], (long long)one.N);
-    for (int64_t b = 0; b < one.B; b++)
-        if (one.offsets[b + 1] < one.offsets[b]) return fail("linear scan: offsets fall from %lld to %lld at %lld", (long long)one.offsets[b], (long long)one.offsets[b + 1], (long long)b);
+    if (check_rising("linear scan: offsets", one.offsets, one.B)) return 1;
     const int64_t item = one.is_double ? 8 : 4, rows = one.N * one.H * item, starts = one.B * one.H * item;
     const Range read[] = {
         {"keep", one.keep, rows},
@@ -29,10 +27,7 @@ int64_t check_linear_scan(const OstinatoLinearScan& one, bool backward) {
         {"d_add", one.d_add, backward ? rows : 0},
         {"d_start", one.d_start, backward ? starts : 0},
     };
-    for (int k = 0; k < 10; k++) {
-        const Range& each = k < 6 ? read[k] : written[k - 6];
-        if (each.bytes && !each.from) return fail("linear scan: %s is missing", each.name);
-    }
+    if (check_present("linear scan: ", read, 6) || check_present("linear scan: ", written, 4)) return 1;
     return check_aligned(read, 5, item) || check_aligned(written, 4, item) || check_apart(written, 4, read, 6);
 }
 

@@ -44,9 +44,8 @@ struct ScanRanges {
 
 int64_t check_scan(const OstinatoScan& one, bool forward) {
     if (one.cell < 0 || one.cell >= NUM_CELLS) return fail("there is no cell %lld", (long long)one.cell);
-    const struct { const char* name; int64_t size; } sizes[] = {{"B", one.B}, {"N", one.N}, {"I", one.I}, {"H", one.H}, {"x_stride", one.x_stride}, {"hidden_stride", one.hidden_stride}};
-    for (const auto& each : sizes)
-        if (size_is_bad(each.size)) return fail("%s = %lld is no size", each.name, (long long)each.size);
+    const Size sizes[] = {{"B", one.B}, {"N", one.N}, {"I", one.I}, {"H", one.H}, {"x_stride", one.x_stride}, {"hidden_stride", one.hidden_stride}};
+    if (check_sizes("", sizes)) return 1;
     if (!one.H) return fail("H = 0: a layer has one unit at least");
     const int64_t width = gates_of(one.cell) * one.H, in_extra = FACTS[one.cell].in_extra() * one.H;
     if (too_large(one.N + 1, width + in_extra + one.I + one.hidden_stride + one.x_stride) || too_large(width, one.I + one.H) || too_large(one.B + 1, in_extra))

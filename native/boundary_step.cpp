@@ -19,9 +19,8 @@ int64_t check_look(const OstinatoStep& s, const OstinatoLook& look, int64_t S) {
 }
 
 int64_t check_step(const OstinatoStep& s, const Table* own) {
-    const struct { const char* name; int64_t size; } sizes[] = {{"R", s.R}, {"H", s.H}, {"A", s.A}, {"K", s.K}, {"D", s.D}, {"F", s.F}, {"filled", s.filled}, {"capacity", s.capacity}, {"num_examples", s.num_examples}};
-    for (const auto& each : sizes)
-        if (size_is_bad(each.size)) return fail("step: %s = %lld is no size", each.name, (long long)each.size);
+    const Size sizes[] = {{"R", s.R}, {"H", s.H}, {"A", s.A}, {"K", s.K}, {"D", s.D}, {"F", s.F}, {"filled", s.filled}, {"capacity", s.capacity}, {"num_examples", s.num_examples}};
+    if (check_sizes("step: ", sizes)) return 1;
     if (!s.layers || s.num_layers < 1 || s.num_layers > MAX_STEP_LAYERS) return fail("step: %lld layers; 1 to %d are allowed", (long long)s.num_layers, MAX_STEP_LAYERS);
     if (s.num_looks < 0 || s.num_looks > MAX_LOOKS) return fail("step: %lld looks; 0 to %d are allowed", (long long)s.num_looks, MAX_LOOKS);
     if (s.A < 1 || s.K < 1 || s.D < 1 || s.F < 1 || s.A % s.K || too_large(s.A, s.D) || s.A * s.D != s.H) return fail("step: H = %lld, A = %lld, K = %lld, D = %lld do not fit", (long long)s.H, (long long)s.A, (long long)s.K, (long long)s.D);

@@ -76,6 +76,13 @@ template <class T> inline T dot(const T* a, const T* b, i64 size) {
     return sum_of<T>(sum);
 }
 
+// energy . tanh(query + key)
+template <class T> inline T additive_score(const T* energy, const T* query, const T* key, i64 size) {
+    typename Simd<T>::V sum = {};
+    each_vector<T>(size, [&](auto at) { sum += at.read(energy) * hyperbolic_tangent(at.read(query) + at.read(key)); });
+    return sum_of<T>(sum);
+}
+
 // to += scale * from
 template <class T> inline void add_scaled(T* to, const T* from, T scale, i64 size) {
     each_vector<T>(size, [&](auto at) { at.write(to, at.read(to) + scale * at.read(from)); });
@@ -121,10 +128,7 @@ template <class T> struct Attention {
                 const T away = (T(s) - *middle) / sigma;
                 score = -(away * away) / 2;
             } else if (energy) {
-                typename Simd<T>::V sum = {};
-                const T* key = keys(first + s);
-                each_vector<T>(A, [&](auto at) { sum += at.read(energy) * hyperbolic_tangent(at.read(query) + at.read(key)); });
-                score = sum_of<T>(sum);
+                score = additive_score(energy, query, keys(first + s), A);
             } else {
                 score = T(d.scale) * dot(query, keys(first + s), A);
             }

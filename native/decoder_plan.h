@@ -10,15 +10,20 @@ template <class T, class C> struct Decoders {
     using D = Decoder<T, C>;
     using R = Recurrence<T, C>;
 
+    // What a thread has to itself.
+    struct Mine {
+        T* gradient_space;
+        i64* sequences;
+        typename D::Own own;
+    };
+
     struct Plan {
         OstinatoProduct input;
         Multiplication<T> input_plan;
         typename D::Weights weights;
         const T** before[MAX_LAYERS];
         const T** fed;
-        T* gradient_space;
-        i64* sequences;
-        typename D::Own own;
+        Mine mine;
         i64 weights_size;
     };
 
@@ -41,12 +46,7 @@ template <class T, class C> struct Decoders {
         made.weights = one.weights(backward, where);
         made.weights_size = space->used - before_weights;
         const i64 widest = max_of(max_of(one.E, one.F), max_of(one.H, one.M));
-        for (i64 k = 0; k < threads; k++) {
-            T* gradients = backward ? space->take<T>(gradient_space<T>(widest)) : nullptr;
-            i64* sequences = space->take<i64>(one.B);
-            const auto own = one.own(space);
-            if (k == thread) made.gradient_space = gradients, made.sequences = sequences, made.own = own;
-        }
+        made.mine = own_of(threads, thread, [&] { return Mine{backward ? space->take<T>(gradient_space<T>(widest)) : nullptr, space->take<i64>(one.B), one.own(space)}; });
         return made;
     }
 
@@ -84,7 +84,7 @@ template <class T, class C> struct Decoders {
         wait(team.all, team.threads);
         run_product(made.input, made.input_plan, team);
         wait(team.all, team.threads);
-        one.forward(made.weights, made.sequences, deal(d.layers[0], team, made.sequences), made.own);
+        one.forward(made.weights, made.mine.sequences, deal(d.layers[0], team, made.mine.sequences), made.mine.own);
     }
 
     static void backward(const OstinatoDecoder& d, char* base, const Team& team) {
@@ -100,7 +100,7 @@ template <class T, class C> struct Decoders {
                 made.fed[n] = one.fed_row(b, s);
             }
         wait(team.all, team.threads);
-        one.backward(made.weights, made.sequences, deal(d.layers[0], team, made.sequences), made.own);
+        one.backward(made.weights, made.mine.sequences, deal(d.layers[0], team, made.mine.sequences), made.mine.own);
         wait(team.all, team.threads);
         if (d.layer_gradients[0].d_x) run_product(made.input, made.input_plan, team);
         weight_gradients(one, made, team);
@@ -113,7 +113,7 @@ template <class T, class C> struct Decoders {
         const auto product = [&](const void* left, i64 left_stride, i64 rows, const Rows<T>& right, i64 columns, void* out, i64 out_stride, void* sums) {
             if (!out || !columns) return;
             const OstinatoProduct each{2, 0, rows, columns, N, left, left_stride, nullptr, 0, nullptr, sums, out, out_stride, nullptr, 0, one.d.layers[0].half};
-            const Multiplication<T> plan{{}, nullptr, reinterpret_cast<char*>(made.gradient_space), false, each.half != 0};
+            const Multiplication<T> plan{{}, nullptr, reinterpret_cast<char*>(made.mine.gradient_space), false, each.half != 0};
             run_product<T>(each, plan, team, &right);
         };
         const auto plain = [](const void* values, i64 row_stride) { return Rows<T>{static_cast<const T*>(values), row_stride, nullptr, nullptr}; };

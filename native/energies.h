@@ -29,22 +29,13 @@ template <class T> struct Energies {
             const T* query = static_cast<const T*>(e.query) + row * A;
             const T* keys = static_cast<const T*>(e.keys) + row / K * S * A;
             T* scores = static_cast<T*>(e.scores) + row * S;
-            for (i64 s = 0; s < S; s++) {
-                V sum = {};
-                each_vector<T>(A, [&](auto at) { sum += at.read(energy()) * hyperbolic_tangent(at.read(query) + at.read(keys + s * A)); });
-                scores[s] = sum_of<T>(sum);
-            }
+            for (i64 s = 0; s < S; s++) scores[s] = additive_score(energy(), query, keys + s * A, A);
         }
     }
 
     // One vector of the keys and of their gradients, of all steps, for each thread.
     V* own(Space* space, i64 threads, i64 thread) const {
-        V* mine = nullptr;
-        for (i64 k = 0; k < threads; k++) {
-            V* at = space->take<V>(2 * S);
-            if (k == thread) mine = at;
-        }
-        return mine;
+        return own_of(threads, thread, [&] { return space->take<V>(2 * S); });
     }
 
     i64 space(i64 threads) const {

@@ -83,30 +83,31 @@ void multiply_any(const OstinatoProduct* product, char* space, Team team) {
     else multiply_all<float>(product, space, team);
 }
 
-template <class F> auto of_step(const OstinatoStep& one, F&& done) {
-    return one.is_double ? done(TransformerStep<double>(one)) : done(TransformerStep<float>(one));
+// A kernel of one argument, in the type of its numbers.
+template <template <class> class Kernel, class Given, class F> auto of_type(const Given& one, F&& done) {
+    return one.is_double ? done(Kernel<double>(one)) : done(Kernel<float>(one));
 }
 int64_t step_space(const OstinatoStep* one, int64_t threads) {
-    return of_step(*one, [&](const auto& step) { return step.space(threads); });
+    return of_type<TransformerStep>(*one, [&](const auto& step) { return step.space(threads); });
 }
 void step(const OstinatoStep* one, char* space, Team team) {
-    of_step(*one, [&](const auto& step) { step.run(space, team); });
+    of_type<TransformerStep>(*one, [&](const auto& step) { step.run(space, team); });
 }
 int64_t step_packed(const OstinatoStep* one) {
-    return of_step(*one, [&](const auto& step) { return step.packed_size(); });
+    return of_type<TransformerStep>(*one, [&](const auto& step) { return step.packed_size(); });
 }
 
 void energies_forward(const OstinatoEnergies* one, Team team) {
-    one->is_double ? Energies<double>(*one).forward(team) : Energies<float>(*one).forward(team);
+    of_type<Energies>(*one, [&](const auto& energies) { energies.forward(team); });
 }
 int64_t energies_space(const OstinatoEnergies* one, int64_t threads) {
-    return one->is_double ? Energies<double>(*one).space(threads) : Energies<float>(*one).space(threads);
+    return of_type<Energies>(*one, [&](const auto& energies) { return energies.space(threads); });
 }
 void energies_backward(const OstinatoEnergies* one, char* space, Team team) {
-    one->is_double ? Energies<double>(*one).backward(space, team) : Energies<float>(*one).backward(space, team);
+    of_type<Energies>(*one, [&](const auto& energies) { energies.backward(space, team); });
 }
 void linear_scan(const OstinatoLinearScan* one, bool backward, Team team) {
-    one->is_double ? LinearScan<double>(*one).run(backward, team) : LinearScan<float>(*one).run(backward, team);
+    of_type<LinearScan>(*one, [&](const auto& scan) { scan.run(backward, team); });
 }
 
 template <class T> void activate_all(int64_t kind, i64 n, const T* x, T* y) {

@@ -23,21 +23,16 @@ template <class T> struct Multiplication {
 
 template <class T> Multiplication<T> plan_product(const OstinatoProduct& one, Space* space, i64 threads, i64 thread) {
     Multiplication<T> plan{{static_cast<const T*>(one.right), one.right_stride, one.K, one.N, one.kind == 0}, nullptr, nullptr, false, one.half != 0};
-    const auto own = [&](i64 bytes) {
-        for (i64 k = 0; k < threads; k++) {
-            char* at = space->take<char>(bytes);
-            if (k == thread) plan.own = at;
-        }
-    };
+    const auto own = [&](i64 bytes) { return own_of(threads, thread, [&] { return space->take<char>(bytes); }); };
     plan.in_items([&](auto right) {
         using I = typename decltype(right)::Kind;
         if (one.kind == 2) {
-            own(gradient_space<I>(one.N) * (i64)sizeof(I));
+            plan.own = own(gradient_space<I>(one.N) * (i64)sizeof(I));
         } else {
             const i64 bytes = right.packed_size() * (i64)sizeof(I);
             plan.packed = one.packed ? static_cast<char*>(one.packed) : space->take<char>(bytes);
             plan.ready = one.packed && one.packed_ready;
-            if (Item<I>::numbers > 1) own(LEFT_SPACE * (i64)sizeof(I));
+            if (Item<I>::numbers > 1) plan.own = own(LEFT_SPACE * (i64)sizeof(I));
         }
     });
     return plan;

@@ -30,6 +30,16 @@ struct Space {
     }
 };
 
+// What `take` makes anew for each of the threads, one after the other in the workspace; that of `thread` is returned.
+template <class Take> auto own_of(i64 threads, i64 thread, Take&& take) {
+    auto mine = take();
+    for (i64 k = 1; k < threads; k++) {
+        const auto next = take();
+        if (k == thread) mine = next;
+    }
+    return mine;
+}
+
 template <class T, class C> struct Recurrence {
     using V = typename Simd<T>::V;
     static constexpr int W = Simd<T>::width;

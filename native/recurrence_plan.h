@@ -42,16 +42,9 @@ template <class T, class C> struct Scans {
 
     // The workspace of `threads` threads; what is `thread`'s own is returned.
     static Own plan_loop(const OstinatoScan* scans, i64 count, Space* space, i64 threads, i64 thread, Barrier** barriers) {
-        Own own{}, one;
         *barriers = space->take<Barrier>(threads * count);
         const i64 B = scans[0].B, rows = recurrence(scans[0], nullptr).team_space(B);
-        for (i64 k = 0; k < threads; k++) {
-            one.sequences = space->take<i64>(B);
-            one.pointers = recurrence(scans[0], nullptr).pointers(space, B);
-            one.team = space->take<T>(rows);
-            if (k == thread) own = one;
-        }
-        return own;
+        return own_of(threads, thread, [&] { return Own{space->take<i64>(B), recurrence(scans[0], nullptr).pointers(space, B), space->take<T>(rows)}; });
     }
 
     static Forward weights_plan(const OstinatoScan& scan, Space* space, i64 threads, i64 thread) {

@@ -262,10 +262,7 @@ template <class T> struct TransformerStep {
 
     T* plan(Space* space, i64 threads, i64 thread, Own* mine) const {
         T* packed = s.packed ? static_cast<T*>(s.packed) : take_weights(space);
-        for (i64 k = 0; k < threads; k++) {
-            const Own one = own(space, threads);
-            if (k == thread) *mine = one;
-        }
+        *mine = own_of(threads, thread, [&] { return own(space, threads); });
         return packed;
     }
 

@@ -122,13 +122,11 @@ class Row:
             recipe = member.recipe or self.recipe or self.name
             changes = "".join(f" --set {change}" for change in (*self.sets, *member.sets))
             changes += f" --minutes {self.minutes}" if self.minutes else ""
-            made[f"train {member.name}".strip()] = (
-                f"ostinato train recipes/{recipe}.yaml{changes} --out {run} --data-root {root} --resume"
-            )
+            made[f"train {member.name}".strip()] = _training(recipe, run, root, changes)
         judged = ""
         if self.language:
             recipe, run = self.language.recipe, self.language.run
-            made["train language"] = f"ostinato train recipes/{recipe}.yaml --out {run} --data-root {root} --resume"
+            made["train language"] = _training(recipe, run, root)
             judged = f" --language-model {run} --language-weight {self.language.weight:g}"
             judged += "".join(f" --set {change}" for change in self.language.sets)
         made["evaluate"] = f"ostinato evaluate {' '.join(runs)} --split test --data-root {root}{judged} --json"
@@ -137,14 +135,17 @@ class Row:
             if self.reader:
                 run = (RUNS / self.reader).as_posix()
                 read = f" {run} --split test"
-                made["train reader"] = (
-                    f"ostinato train recipes/{self.reader}.yaml --out {run} --data-root {root} --resume"
-                )
+                made["train reader"] = _training(self.reader, run, root)
             made["judge"] = f"python benchmarks/{self.judge} {runs[0]}{read} --data-root {root}"
         if self.prepared:
             data = "" if self.prepared in GENERATED else "--data-root DATA "
             made = {"prepare": f"python tools/prepare.py {self.prepared} {data}--out DIR", **made}
         return {step: line.split() for step, line in made.items()}
+
+
+def _training(recipe: str, run: str, root: str, changes: str = "") -> str:
+    """The command that trains a recipe of the repository."""
+    return f"ostinato train recipes/{recipe}.yaml{changes} --out {run} --data-root {root} --resume"
 
 
 def _translation(name: str, target: str, measured: str, published: str, least: float | None = None) -> Row:

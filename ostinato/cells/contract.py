@@ -121,7 +121,8 @@ class Cell(nn.Module, ABC):
 
     def forward(self, x: Tensor, state: State) -> State:
         """One step: x (B, I) and the state before it to the state after it."""
-        return self.step(self.input_gates(x), state, self.products())
+        # torch's own product, which takes less time for few rows
+        return self.step(nn.functional.linear(x, self.weight_x, self.bias_x), state, self.products())
 
     def input_gates(self, x: Tensor) -> Tensor:
         """The product of the input, of any steps: (N, I) to (N, G*H)."""

@@ -59,7 +59,7 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
     if curve.unfinished() or (curve.ended == "updates" and not better):
         end = "training ended with its updates, before all epochs: more time may help"
         falling = "underfitting: the validation loss was still falling when training ended"
-        lines.append(falling if curve.has_course() and curve.unfinished() else end)
+        lines.append(falling if curve.falling() else end)
         if training.max_updates is not None:
             return Verdict(lines, _more_updates(training, curve), unfinished=True)
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)

@@ -96,7 +96,10 @@ def _why_not(name: str, cell: Recurrence, x: Tensor) -> str | None:
 
 
 def native_is_allowed(tensors: Sequence[Tensor]) -> bool:
-    """Whether the native library may compute with these tensors: all on the CPU, of one type that it has."""
+    """Whether the native library may compute with these tensors: all on the CPU, of one type that it has, and watched
+    by nobody who must see operators."""
+    if operators.is_traced(tensors[0]):
+        return False
     kind = tensors[0].dtype
     for tensor in tensors:
         if not tensor.is_cpu or tensor.dtype is not kind:

@@ -10,7 +10,6 @@ from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.native import DTYPES, wants_gradient
 from ostinato.kernels.native_library import library
-from ostinato.kernels.operators import is_traced
 from ostinato.kernels.structures import Energies
 
 
@@ -36,7 +35,7 @@ def energies(query: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
 
 def is_native(query: Tensor, keys: Tensor, energy: Tensor) -> bool:
     """Whether the native library computes them."""
-    return native_is_allowed((query, keys, energy)) and not is_traced(query)
+    return native_is_allowed((query, keys, energy))
 
 
 def _structure(query: Tensor, keys: Tensor, energy: Tensor) -> Energies:

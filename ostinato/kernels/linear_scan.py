@@ -8,7 +8,6 @@ from torch import Tensor
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.native import DTYPES, wants_gradient
 from ostinato.kernels.native_library import library
-from ostinato.kernels.operators import is_traced
 from ostinato.kernels.structures import LinearScan
 from ostinato.steps import Layout
 
@@ -35,7 +34,7 @@ def linear_scan(keep: Tensor, add: Tensor, start: Tensor, layout: Layout) -> tup
         arXiv:1709.04057, section 2.
     """
     tensors = (keep, add, start)
-    if native_is_allowed(tensors) and not is_traced(keep):
+    if native_is_allowed(tensors):
         given = (*(tensor.contiguous() for tensor in tensors), layout.offsets)
         hidden = _Native.apply(*given) if wants_gradient(tensors) else _natively(*given)
     else:

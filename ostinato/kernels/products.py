@@ -11,7 +11,6 @@ from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.half import halved
 from ostinato.kernels.native import DTYPES, dense_rows, has_dense_rows, pointer, row_stride, wants_gradient
 from ostinato.kernels.native_library import library
-from ostinato.kernels.operators import is_traced
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.structures import Product
 
@@ -40,7 +39,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed
         and has_dense_rows(weight)
         and (bias is None or (bias.is_contiguous() and bias.shape == weight.shape[:1]))
     )
-    if not fits or not x.numel() or not native_is_allowed(tensors) or is_traced(x):
+    if not fits or not x.numel() or not native_is_allowed(tensors):
         return functional.linear(x, weight, bias)
     flat = dense_rows(x.reshape(-1, x.shape[-1]))
     if wants_gradient(tensors):

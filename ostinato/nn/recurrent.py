@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from ostinato.cells.contract import Cell
-from ostinato.kernels import dispatch, operators
+from ostinato.kernels import dispatch
 from ostinato.kernels.native import FEW_STEPS, Prepared
 from ostinato.kernels.native_library import library
 from ostinato.nn import batches
@@ -235,7 +235,7 @@ class Recurrent(nn.Module, ABC):
         the layers read and write by address.
         """
         states = hx if type(hx) is tuple else (hx,)
-        if torch.is_grad_enabled() or type(input) is not Tensor or operators.is_traced(input):
+        if torch.is_grad_enabled() or type(input) is not Tensor:
             return None
         if self.bidirectional or (self.dropout and self.training):
             return None

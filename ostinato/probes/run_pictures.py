@@ -156,10 +156,10 @@ def _axis_of(metrics: Iterable[str]) -> str:
 def _trend(curve: Curve) -> str:
     """What the losses show, in a sentence."""
     known = curve.validated()
-    if not curve.has_course() and curve.unfinished():
-        return "Training ended with its updates, before all epochs"
-    if curve.unfinished():
+    if curve.falling():
         return f"The validation loss was still falling at the end ({known[-1]['valid.loss']:.3g})"
+    if curve.unfinished():
+        return "Training ended with its updates, before all epochs"
     least = min(known, key=lambda event: event["valid.loss"])
     when = f"at epoch {least['epoch']}" if least["epoch"] else "before the first update"
     after = "rose after it: overfitting" if curve.overfitted() else "settled"

@@ -91,10 +91,6 @@ class Curve:
         """The epochs that were validated, with a loss that is finite."""
         return [event for event in self.epochs if event.get("valid.loss") is not None]
 
-    def has_course(self) -> bool:
-        """Whether there are validations to compare."""
-        return len(self.validated()) > 1
-
     def solved(self) -> bool:
         """Whether nothing was trained, since all weights were solved for."""
         return self.epochs[-1].get("update") == 0
@@ -126,10 +122,14 @@ class Curve:
         return math.isfinite(fell) and fell > enough and _training_loss(last) < last["valid.loss"]
 
     def unfinished(self) -> bool:
+        """Whether the validation loss was still falling at the end, or was measured once before all epochs were."""
+        return self.falling() or (len(self.validated()) < 2 and self.ended == "updates")
+
+    def falling(self) -> bool:
         """Whether the validation loss was still falling at the end."""
         *known, last = self.validated() or [{}]
         if not known:
-            return self.ended == "updates"
+            return False
         # In updates, since a last epoch that was cut short shows little.
         earlier = [event for event in known if event["update"] <= (1 - END) * last["update"]] or known[:1]
         first, before, end = known[0]["valid.loss"], earlier[-1]["valid.loss"], last["valid.loss"]
