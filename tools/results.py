@@ -172,6 +172,8 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
             lines.append(f"| {' | '.join(cells)} |")
     for row in SWEEPS:
         lines += row.overview(results.get(row.name))
+    minutes = [results[row.name]["minutes"] for row in (*ROWS, *SWEEPS) if row.name in results]
+    lines += ["", f"In all: {len(minutes)} rows, {sum(minutes):,.0f} minutes."]
     lines += ["", *_speed(speed)]
     for row in ROWS:
         lines += ["", *_section(row, results.get(row.name))]
@@ -197,7 +199,8 @@ def _cells(shown: Shown, result: dict[str, Any] | None, place: int) -> list[str]
 
 
 def _section(row: Row, result: dict[str, Any] | None) -> list[str]:
-    lines = [f"## {row.name}", "", f"{row.measured[0].upper()}{row.measured[1:]}. Published: {row.published}.", ""]
+    told = f"{row.measured[0].upper()}{row.measured[1:]}. Published: {row.published}."
+    lines = [f"## {row.name}", "", told + (f" Beside it: {row.beside}." if row.beside else ""), ""]
     commands = [" ".join(words) for words in row.commands().values()]
     lines += ["```", *(result["commands"] if result else commands), "```", ""]
     if result is None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ostinato.data.columns import Conll, Fasta, columns_in
-from ostinato.data.contract import PLAIN, Block, Dialect, Rows, Source
+from ostinato.data.contract import PLAIN, Block, Dialect, Rows, Source, values_in
 from ostinato.data.files import Delimited, Lines
 from ostinato.data.folders import TEXT, files_in, manifest_in
 from ostinato.data.kinds import CONLLU, FASTA, FOREIGN, TABLES, ending_of
@@ -34,6 +34,9 @@ COLUMNS = re.compile(r"\{\s*([^:{}]+?)\s*:\s*([^{}]+?)\s*\}")
 """The columns of a file in CoNLL's form from left to right, and the file, as a recipe and a command line name them."""
 PAIR = re.compile(r"([^:]+?)\s*:\s*(.+?)\s*(?:,\s*(?=[^:,]+:\s)|$)")
 """Each of the columns within these braces, with its file: `de: train.de, en: train.en`."""
+KEPT, KEPT_VALUES = 8, 1 << 17
+"""How many selections of a column's rows are kept, each of fewer values: what validates is read after each epoch, and
+may be a tenth of a file."""
 Roots = Path | Sequence[Path] | None
 
 
@@ -55,6 +58,7 @@ class Table:
         self._sources = tuple(sources)
         self._starts: list[int] = []
         self._seen: list[Block] = []
+        self._kept: dict[tuple[str, bytes], list[Block]] = {}
 
     @property
     def notes(self) -> list[str]:
@@ -151,21 +155,46 @@ class Table:
 
     def _some(self, name: str, rows: Rows) -> Iterator[Block]:
         """One column in blocks that hold these rows alone, each once; None: all."""
-        wanted = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
-        for start, block in self._pass((name,)):
-            if wanted is None:
-                yield block
-                continue
+        if rows is None:
+            yield from (block for _, block in self._pass((name,)))
+            return
+        wanted = np.unique(np.asarray(rows, dtype=np.int64))
+        key = name, hashlib.sha256(wanted.tobytes()).digest()
+        if key in self._kept:
+            yield from self._kept[key]
+            return
+        some, found, values = [], 0, 0
+        for start, block in self._pass((name,)) if len(wanted) else ():
             first, last = np.searchsorted(wanted, (start, start + len(block)))
             if first < last:
                 here = (wanted[first:last] - start).tolist()
                 lines, cells = ([column[row] for row in here] for column in (block.lines, block.columns[name]))
-                yield replace(block, lines=lines, columns={name: cells})
+                part = replace(block, lines=lines, columns={name: cells})
+                found += len(part)
+                values += _room(cells) if values < KEPT_VALUES else 0
+                some = [*some, part] if values < KEPT_VALUES else []
+                if found == len(wanted) and some:
+                    self._keep(key, some)
+                yield part
+                if found == len(wanted):
+                    return
+
+    def _keep(self, key: tuple[str, bytes], blocks: list[Block]) -> None:
+        """Rows that validation reads again after each epoch; those that were read longest ago go."""
+        self._kept[key] = blocks
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
 
     def digest(self) -> str:
         """The sha256 of what the sources hold; a file is read again only when its size or time has changed."""
         parts = [source.digest(self.columns) for source in self._sources]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _room(cells: Sequence[Any]) -> int:
+    """The values of cells of texts, lists and numbers; what may take any room counts as too large to be kept."""
+    is_known = all(cell is None or isinstance(cell, (str, int, float, list)) for cell in cells)
+    return sum(1 + values_in(cell) for cell in cells) if is_known else KEPT_VALUES
 
 
 def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:

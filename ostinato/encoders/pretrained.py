@@ -28,7 +28,7 @@ from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.pooling import sum_up
 from ostinato.modalities.contract import Choices, Pixels, Symbols
-from ostinato.registry import Count, Settings
+from ostinato.registry import Count, Settings, names, settings_class
 from ostinato.steps import Layout, Steps
 
 COPIES = {"none": 1, "all": 4, "lora": 1}
@@ -221,8 +221,11 @@ def _demand_kind(reader: type[Reader], model: str, column: Settings) -> None:
     """That an input is of the kind that a model reads: it then has the settings that follow from the model."""
     if not set(reader.needs) <= set(type(column).model_fields):
         others = " or ".join(sorted({other.what for other in READERS.values()} - {reader.what}))
+        fields = {name: settings_class("modalities", name).model_fields for name in names("modalities")}
+        fitting = " or ".join(name for name, own in fields.items() if set(reader.needs) <= set(own))
         raise ConfigError(
-            f"model: {model} reads {reader.what}, and this input holds none; give the folder of a model of {others}"
+            f"model: {model} reads {reader.what}, and this input of type {column.type} holds none; set its type to"
+            f" {fitting}, or give the folder of a model of {others}"
         )
 
 

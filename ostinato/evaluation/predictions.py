@@ -31,7 +31,7 @@ MOST_NAMED = 5
 """Labels or symbols that training lacks, in one message."""
 PREDICTED = ("predicted", "quantiles")
 """The columns of `Predictions` that need an answer."""
-SCORED = ("log_probability", "num_targets", "num_right")
+SCORED = ("log_probability", "num_targets", "num_right", "distance")
 """Those that the scores of the references give."""
 
 

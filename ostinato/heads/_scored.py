@@ -18,8 +18,12 @@ from ostinato.layers.temperature import fitted_temperature
 from ostinato.modalities.contract import Labels
 from ostinato.steps import Layout, Steps
 
-MOST_COSTS = 50_000_000
-"""Numbers that are made in a step of the search for the weights of a pool: half a second."""
+MOST_COSTS = 2_000_000
+"""Numbers that are made in a step of the search for the weights of a pool, of which there are 50 before a validation:
+20 ms. Of the 20,000 words that validate on CoNLL 2003 (17 labels, a CRF), every third batch is asked then."""
+
+CLOSE = 1e-7
+"""The share of the loss by which the last step of that search still changes it: weights to two or three digits."""
 
 
 class OpinionPool(nn.Module):
@@ -64,7 +68,8 @@ class OpinionPool(nn.Module):
                 return value.item(), torch.autograd.grad(value, weights)[0].numpy()
 
             bounds = [(0, None if varied else 0) for varied in free]
-            return minimize(objective, center, jac=True, method="L-BFGS-B", bounds=bounds).x
+            close = {"ftol": CLOSE}
+            return minimize(objective, center, jac=True, method="L-BFGS-B", bounds=bounds, options=close).x
 
         number = len(self.weights)
         with torch.enable_grad():

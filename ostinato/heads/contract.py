@@ -60,13 +60,15 @@ class Scored:
 
     Shapes:
         log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored
-        targets; by_step (N, 3) log-probability of each step, whether it scored best, how many targets it has; or None
+        targets; by_step (N, 3) log-probability of each step, whether it scored best, how many targets it has; or None;
+        distance (B,) what the log-probability holds of the distance of a drawn code, in nats, or None
     """
 
     log_probability: Tensor
     num_targets: Tensor
     num_right: Tensor
     by_step: Steps | None = None
+    distance: Tensor | None = None
 
     @staticmethod
     def of_steps(by_step: Tensor, layout: Layout) -> Scored:

@@ -43,6 +43,11 @@ class Join(nn.Module, ABC):
     draws_codes: ClassVar[bool] = False
     """Whether its summary can be drawn from the standard normal where there is no input, to generate from."""
 
+    gives: ClassVar[frozenset[str]] = frozenset()
+    """What scores know through it of an output: columns of `metrics.contract.Predictions`."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """Metrics by default beside those of the modality and the head."""
+
     def penalty_weights(self, update: int) -> Mapping[str, float]:
         """What its penalties are multiplied by in an update, the first being 0; those that it does not name, by 1."""
         return {}

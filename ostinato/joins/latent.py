@@ -52,6 +52,8 @@ class Latent(Join):
 
     penalties = ("kl",)
     draws_codes = True
+    gives = frozenset({"distance"})
+    metrics = ("reconstruction_loss", "kl_divergence")
 
     def __init__(
         self,

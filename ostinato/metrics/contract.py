@@ -64,6 +64,7 @@ class Predictions:
         log_probability: natural logarithm of the reference's probability.
         num_targets: how many steps that log-probability covers, the end symbol included.
         num_right: how many of these steps had the highest probability.
+        distance: what that log-probability holds of the distance of a drawn code from the standard normal, in nats.
         quantiles: the quantiles of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the
             form of the reference.
         scales: for each example the size of an ordinary error, or one number per channel: the mean absolute error of
@@ -78,6 +79,7 @@ class Predictions:
     log_probability: Sequence[float] | None = None
     num_targets: Sequence[int] | None = None
     num_right: Sequence[int] | None = None
+    distance: Sequence[float] | None = None
     quantiles: Sequence[Mapping[float, Any]] | None = None
     scales: Sequence[Any] | None = None
     order: Order | None = None
@@ -166,9 +168,10 @@ def ratio(metric: Metric, total: Sequence[float], counted: str) -> float:
 
 
 def without_scores(metric: Metric) -> DataError:
-    """What is wrong with a metric where nothing scores the references."""
+    """What is wrong with a metric where nothing scores the references, or draws no code for them."""
+    known = "codes" if "distance" in metric.needs else "scores"
     return DataError(
-        f"{metric.name} needs the reference's scores; this model or output gives none: leave the metric out"
+        f"{metric.name} needs the reference's {known}; this model or output gives none: leave the metric out"
     )
 
 
@@ -188,6 +191,17 @@ def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float
                 f" finite value; leave the example out, or {TRAIN_AGAIN}"
             )
     return scores
+
+
+def distances(metric: Metric, predictions: Predictions) -> Sequence[float]:
+    """The distance of each example's code.
+
+    Errors:
+        DataError: the model draws none.
+    """
+    if predictions.distance is None:
+        raise without_scores(metric)
+    return predictions.distance
 
 
 def same(left: Any, right: Any) -> bool:

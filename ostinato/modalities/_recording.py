@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from functools import lru_cache
-from math import ceil, gcd
+from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,6 +17,8 @@ from ostinato.errors import DataError, shown
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 """Samples per second of what is a recording of sound."""
+LARGEST_TERM = 50_000
+"""Of the ratio of two rates: its filter has 20 numbers for each."""
 LONG, LONGEST = 600, 2 * 3600
 """Seconds from which a recording is read from its file block by block wherever it is needed, and of one example, all
 of whose frames are held in memory."""
@@ -151,7 +154,7 @@ def resampled(blocks: Iterable[np.ndarray], rate: int, before: int) -> Iterator[
     """
     from scipy.signal import resample_poly
 
-    up, down = rate // gcd(rate, before), before // gcd(rate, before)
+    up, down = _ratio(rate, before)
     filter, reach = _low_pass(max(up, down)), ceil(10 * max(up, down) / up)
     aside = ceil(reach / down) * down  # whole periods, so that what is cut off is a whole number of samples
     held, skipped = np.zeros(0), 0
@@ -166,6 +169,16 @@ def resampled(blocks: Iterable[np.ndarray], rate: int, before: int) -> Iterator[
             held, skipped = held[begin:], end - begin
     if len(held) > skipped:
         yield resample_poly(held, up, down, window=filter)[skipped // down * up :]
+
+
+def _ratio(rate: int, before: int) -> tuple[int, int]:
+    """Two rates by the least numbers of their ratio; large ones, whose filter would need gigabytes, by those of a ratio
+    that differs by less than a part in LARGEST_TERM."""
+    ratio = Fraction(rate, before)
+    if max(ratio.as_integer_ratio()) > LARGEST_TERM:
+        lower = min(ratio, 1 / ratio).limit_denominator(LARGEST_TERM)
+        ratio = lower if rate < before else 1 / lower
+    return ratio.numerator, ratio.denominator
 
 
 @lru_cache(maxsize=8)

@@ -86,7 +86,7 @@ class Reading:
             encoded, cost = graph.joins[output].scored(graph.parts_joined(output, self._read_by(output)))
             scored = head.score(of_rows([encoded], rows), targets)
             cost = cost if rows is None else cost.index_select(0, rows)
-            return dataclasses.replace(scored, log_probability=scored.log_probability - cost)
+            return dataclasses.replace(scored, log_probability=scored.log_probability - cost, distance=cost)
         of = graph.continues.get(output)
         if of is None or not head.generates:
             return head.score(self.read(output, rows), targets)

@@ -249,9 +249,12 @@ def _key(row: Any, places: Sequence[str]) -> tuple[Hashable, ...]:
 
 
 def _compact(value: Any) -> Any:
-    """What is held of a value: of an array, a recording, a picture or a list what tells it from others."""
+    """What is held of a value: of words their text, of an array, a recording, a picture or another list what tells it
+    from others."""
     if value is None or isinstance(value, (str, int, float)):
         return value
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return " ".join(value)
     content = value if isinstance(value, bytes) else _hashable(value)
     return hashlib.blake2b(content if isinstance(content, bytes) else repr(content).encode(), digest_size=16).digest()
 

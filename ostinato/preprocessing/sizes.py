@@ -246,7 +246,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         steps = rounded(min(most, max(least, total / UPDATES_AN_EPOCH)))
         updates = total / (steps * training.accumulate)
         chosen["training.batch_steps"] = (steps, f"{many}: about {max(1, round(updates)):,} updates an epoch")
-    return chosen | duration(recipe, updates, None if rules is None else RULES_UPDATES)
+    return chosen | duration(recipe, updates, total, None if rules is None else RULES_UPDATES)
 
 
 def cutoffs(recipe: Recipe, counted: Callable[[str], Sequence[int]]) -> Chosen:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ostinato import alignments
 from ostinato.alignments import Message
+from ostinato.joins.contract import Join
 from ostinato.metrics.contract import Metric, key_of
 from ostinato.registry import Settings, build, component, settings_class
 
@@ -28,7 +29,8 @@ def settings_of(output: Settings) -> dict[str, Settings]:
 def measurable(output: Settings, metrics: Iterable[str | dict[str, Any]]) -> dict[str, Settings]:
     """The settings of these metrics and of those of its head, without those that the head does not give enough for."""
     known, chosen = known_of(output), {}
-    for entry in (*metrics, *component("heads", output.head.type).metrics):
+    own = component("heads", output.head.type).metrics + (_join(output).metrics if output.join else ())
+    for entry in (*metrics, *own):
         options = {"type": entry} if isinstance(entry, str) else entry
         settings = settings_class("metrics", options["type"])(**options)
         if known.issuperset(component("metrics", settings.type).needs):
@@ -42,7 +44,12 @@ def known_of(output: Settings) -> frozenset[str]:
     known = component("heads", output.head.type).gives | {"expected", "alternatives"}
     # What continues an input symbol by symbol has no reference beside its own continuation, and is scored alone.
     known |= set() if alignment.streams else {"predicted"}
+    known |= _join(output).gives if output.join else set()
     return known | ({"scales"} if alignment.windows else set())
+
+
+def _join(output: Settings) -> type[Join]:
+    return component("joins", output.join.type)
 
 
 def check(where: str, output: Settings) -> Iterator[Message]:
@@ -55,9 +62,10 @@ def check(where: str, output: Settings) -> Iterator[Message]:
         seen.add(key)
         lacking = [name for name in component("metrics", settings.type).needs if name not in known_of(output)]
         if lacking:
+            parts = f"head {output.head.type}" + (f" with join {output.join.type}" if output.join else "")
             yield (
                 f"{where}.metrics.{at}",
-                f"{key} is made from {' and '.join(lacking)}, which head {output.head.type} does not give for align:"
+                f"{key} is made from {' and '.join(lacking)}, which {parts} does not give for align:"
                 f" {alignments.of(output).name}; leave the metric out",
             )
 

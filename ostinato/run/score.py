@@ -149,9 +149,12 @@ def _in_order(parts: Sequence[Scored], rows: Sequence[int]) -> tuple[Scored, lis
         rows: the row of each score.
     """
     back = torch.argsort(torch.tensor(rows, dtype=torch.int64))
-    fields = ("log_probability", "num_targets", "num_right")
+    fields = ["log_probability", "num_targets", "num_right"]
+    fields += ["distance"] if parts and all(part.distance is not None for part in parts) else []
     nothing = torch.zeros(0)
-    whole = Scored(*(torch.cat([nothing, *(getattr(part, name).cpu() for part in parts)])[back] for name in fields))
+    whole = Scored(
+        **{name: torch.cat([nothing, *(getattr(part, name).cpu() for part in parts)])[back] for name in fields}
+    )
     if any(part.by_step is None for part in parts):
         return whole, None
     steps = [each.cpu().numpy() for part in parts for each in part.by_step.split()]

@@ -56,6 +56,7 @@ def predictions(kind: str) -> Predictions:
         log_probability=[-1.5 - 0.5 * row for row in range(rows)],
         num_targets=[2 + row for row in range(rows)],
         num_right=[1 + row % 2 for row in range(rows)],
+        distance=[0.25 + 0.5 * row for row in range(rows)],
         quantiles=[{level: np.asarray(raw) + spread[level] for level in levels} for raw in predicted]
         if numbers
         else None,

@@ -523,6 +523,29 @@ def test_columns_and_values_of_some_rows_are_those_rows(tmp_path, monkeypatch):
     assert list(table.values("de", Upper(), [])) == []
 
 
+def test_some_rows_that_are_read_again_and_again_are_read_from_the_file_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK_BYTES", 40)
+    written(tmp_path, "t.tsv", as_tsv([(f"de {at}", f"en {at}") for at in range(100)]))
+    table, passes = opened(tmp_path, "t.tsv", ["de", "en"]), []
+    blocks = files.Delimited.blocks
+    monkeypatch.setattr(files.Delimited, "blocks", lambda self, names: passes.append(names) or blocks(self, names))
+    chosen = [7, 3, 60]
+    for _ in range(3):
+        assert list(table.values("de", Upper(), chosen)) == ["DE 3", "DE 7", "DE 60"]
+        pairs = list(zip(table.cells("de", chosen), table.cells("en", chosen)))
+        assert pairs == [("de 3", "en 3"), ("de 7", "en 7"), ("de 60", "en 60")]
+    assert passes == [("de",), ("en",)]
+    monkeypatch.setattr(read, "KEPT_VALUES", 3)  # three rows of a value each are as many
+    for _ in range(2):
+        assert table.column("en", [1, 2, 3]) == ["en 1", "en 2", "en 3"]
+    assert passes == [("de",), ("en",), ("en",), ("en",)]
+    monkeypatch.setattr(read, "KEPT_VALUES", 100)
+    for at in range(read.KEPT + 1):
+        table.column("en", [at])
+    del passes[:]
+    assert table.column("en", [0]) == ["en 0"] and passes == [("en",)]
+
+
 def test_fields_are_parsed_and_raw_values_stand_for_themselves(tmp_path):
     written(tmp_path, "t.tsv", "de\ten\na b\tc\n")
     assert list(opened(tmp_path, "t.tsv").values("de", Upper())) == ["A B"]

@@ -348,6 +348,8 @@ def test_settings_that_follow_the_advice_are_built(folders, tmp_path, monkeypatc
         session(recipe(folders / "bert", rank=4), tmp_path / "b")
     with pytest.raises(ConfigError, match="reads the pieces of a text; give it a text without characters"):
         session(recipe(folders / "bert", column={"characters": True, "tokenizer": "word"}), tmp_path / "c")
+    with pytest.raises(ConfigError, match="bert reads texts, and .* tokens holds none; set its type to text, or give"):
+        session(recipe(folders / "bert", column={"type": "tokens"}), tmp_path / "tokens")
     with pytest.raises(ConfigError, match="give the folder of a model, or allow its download from Hugging Face with"):
         session(recipe("some/model"), tmp_path / "d")
     monkeypatch.setenv("OSTINATO_ALLOW_DOWNLOAD", "1")

@@ -352,7 +352,10 @@ def damage(folder, what):
         ("blue first", "reads blue before red, which no input here has; give another model"),
         ("no JSON", r"preprocessor_config.json is no JSON \(.*\); copy the folder again"),
         ("a tokenizer alone", "holds no config.json; give the folder that `save_pretrained` wrote"),
-        ("a model of texts", "reads texts, and this input holds none; give the folder of a model of pictures"),
+        (
+            "a model of texts",
+            "reads texts, and .* type image holds none; set its type to text, or .* of a model of pictures",
+        ),
         (
             "a model of sounds",
             "reads input_values, and only models of texts or of pictures are read here; give another model",
@@ -382,7 +385,7 @@ def test_settings_that_follow_the_advice_are_built(folders, tmp_path):
         {"kind": "category"},
     )
     refused(
-        "vit reads pictures, and this input holds none; give the folder of a model of texts",
+        "vit reads pictures, and .* text holds none; set its type to image or video, or .* folder of a model of texts",
         words,
         [{"text": "a", "kind": "b"}] * 4,
     )

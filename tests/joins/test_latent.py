@@ -83,6 +83,15 @@ def test_words_are_bounded_generated_and_mixed(tmp_path):
     between = asked("--number", "5", "--between", "aaaa", "bbbb")
     assert [between[0], between[-1]] == ends and ends == ["aaaa", "bbbb"]
 
+    # What a code costs and what is then reconstructed make the loss, each reported beside it.
+    measured = api.evaluate(run, split="valid", device="cpu").outputs["again"]
+    scored = api.score(run, str(tmp_path / "words.jsonl"), device="cpu")["again"]
+    loss = -sum(scored.log_probability) / sum(scored.num_targets)
+    targets = sum(scored.num_targets) / len(scored.num_targets)
+    reconstruction, distance = measured["reconstruction_loss"].value, measured["kl_divergence"].value
+    assert math.log(2) < distance < 20 and 0 < reconstruction < loss
+    assert reconstruction + distance / targets == pytest.approx(loss, rel=1e-4)
+
     # A bound: it is not better than the entropy of four words of equal chance.
     scores = api.score(run, str(tmp_path / "words.jsonl"), device="cpu")["again"].log_probability
     assert math.log(3.5) < -sum(scores) / len(scores) < 12.0

@@ -96,6 +96,12 @@ METRICS = [
         ("token_accuracy", SCORED),
     ),
     (
+        ("kl_divergence", SCORED),
+        "kl_divergence needs the reference's codes; this model or output gives none: leave the metric out",
+        ("perplexity", SCORED),
+        ("kl_divergence", replace(SCORED, distance=[0.5] * len(SCORED.expected))),
+    ),
+    (
         ("f1", Predictions([[]], [[]]), {"average": "micro"}),
         "f1: these references hold no label to divide by; give a split that has labels",
         ("f1", Predictions([["a"]], [["a"]]), {"average": "micro"}),

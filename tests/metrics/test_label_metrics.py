@@ -161,6 +161,13 @@ def test_bits_per_character_of_uniform_guessing():
     assert value("bits_per_character", judged) == pytest.approx(5)
 
 
+def test_what_a_code_costs_and_what_it_reconstructs_make_the_bound():
+    judged = Predictions(None, ["", ""], log_probability=[-5.0, -9.0], num_targets=[2, 3], distance=[1.0, 4.0])
+    assert value("kl_divergence", judged) == pytest.approx(2.5)
+    assert value("reconstruction_loss", judged) == pytest.approx((4 + 5) / 5)
+    assert value("log_loss", judged) == pytest.approx((4 + 5 + 1 + 4) / 5)
+
+
 @pytest.mark.parametrize("name", ["log_loss", "bits_per_character"])
 def test_scores_that_are_missing_or_impossible_are_named(name):
     with pytest.raises(DataError, match=f"{name} needs the reference's scores"):

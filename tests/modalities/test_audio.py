@@ -10,7 +10,7 @@ from scipy.signal import get_window, resample_poly
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities import _recording
-from ostinato.modalities._recording import Recording, resampled
+from ostinato.modalities._recording import Recording, _ratio, resampled
 from ostinato.modalities.audio import Audio, wav
 
 RATE = 8000
@@ -287,6 +287,18 @@ def test_samples_resampled_block_by_block_are_those_of_the_whole(rate, before, s
     blocks = resampled((samples[at : at + size] for at in range(0, len(samples), size)), rate, before)
     assert np.array_equal(np.concatenate(list(blocks)), whole)
     assert not list(resampled([np.zeros(0)], rate, before))
+
+
+@pytest.mark.parametrize(("rate", "before"), [(8000, 999_983), (999_983, 8000)])
+def test_rates_without_a_common_factor_need_no_filter_of_gigabytes(rate, before):
+    seconds = np.arange(before) / before
+    tone = np.sin(2 * np.pi * 440 * seconds)
+    own = np.concatenate(list(resampled([tone], rate, before)))
+    assert abs(len(own) - rate) <= 1 + rate / 50_000
+    expected = np.sin(2 * np.pi * 440 * np.arange(len(own)) / rate)
+    inner = slice(len(own) // 10, -(len(own) // 10))
+    assert np.abs(own - expected)[inner].max() < 0.02
+    assert max(_ratio(rate, before)) <= 50_000
 
 
 def written(samples, rate, kind):

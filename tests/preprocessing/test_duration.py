@@ -17,6 +17,9 @@ from ostinato.preprocessing.duration import (
 from ostinato.preprocessing.rates import LABELS_RATE, RATE, learning_rate
 from ostinato.recipe.read import from_arguments
 
+MANY = 1e6
+"""Steps of a table that is not small."""
+
 
 def recipe(**training):
     return from_arguments({"x": "tokens"}, {"y": "category"}, training=training)
@@ -24,7 +27,7 @@ def recipe(**training):
 
 def planned(updates, **training):
     one = recipe(**training)
-    return one.with_chosen(duration(one, updates)), duration(one, updates)
+    return one.with_chosen(duration(one, updates, MANY)), duration(one, updates, MANY)
 
 
 def test_what_a_recipe_leaves_open_is_chosen_with_its_reason():
@@ -47,8 +50,15 @@ def test_epochs_that_are_given_are_all_trained():
 
 def test_what_is_generated_symbol_by_symbol_gets_more_epochs():
     generated = from_arguments({"x": "tokens"}, {"y": "tokens"})
-    more = duration(generated, 200)["training.epochs"][0]
+    more = duration(generated, 200, MANY)["training.epochs"][0]
     assert more == GENERATED_UPDATES / 200 > planned(200)[0].settings.training.epochs
+
+
+@pytest.mark.parametrize(("steps", "total"), [(100_000, 5000), (275_000, 4000), (500_000, 3000), (700_000, 5000)])
+def test_what_is_generated_of_a_small_table_sees_so_many_steps_at_most(steps, total):
+    generated = from_arguments({"x": "tokens"}, {"y": "tokens"})
+    assert duration(generated, 200, steps)["training.epochs"][0] == total / 200
+    assert duration(recipe(), 200, steps)["training.epochs"][0] == TOTAL_UPDATES / 200
 
 
 @pytest.mark.parametrize(
@@ -58,7 +68,7 @@ def test_windows_are_seen_twice_each_where_that_does_not_take_too_long(stride, u
     ahead = {"of": "x", "align": "ahead", "horizon": 5, "lookback": 10, "stride": stride}
     windows = from_arguments({"x": "series"}, {"y": {**ahead, "column": "x", "type": "series"}})
     assert TOTAL_UPDATES == 3000 and WINDOW_UPDATES == 6000
-    assert duration(windows, updates)["training.epochs"][0] == total / updates
+    assert duration(windows, updates, MANY)["training.epochs"][0] == total / updates
 
 
 def test_a_schedule_that_is_given_keeps_its_warm_up():
@@ -148,7 +158,7 @@ def test_what_the_recipe_gives_of_patience_and_schedule_stays():
 )
 def test_the_rate_is_chosen_where_the_recipe_leaves_it_open(outputs, training, rate):
     one = from_arguments({"x": "tokens"}, outputs, training=training)
-    one = one.with_chosen(duration(one, 200))
+    one = one.with_chosen(duration(one, 200, MANY))
     assert one.with_chosen(learning_rate(one)).settings.training.optimizer.learning_rate == rate
 
 

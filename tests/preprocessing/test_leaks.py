@@ -84,6 +84,8 @@ def test_a_text_that_spells_its_label_goes_by_the_advice():
     assert note.endswith("if it is not there when you predict, delete it from the texts")
     cut = [row | {"x": row["x"].replace("Yes", "").replace("No", "")} for row in train]
     assert not any("among its words" in note for note in notes(words, {"y": "category"}, cut))
+    split = [row | {"x": row["x"].replace(",", " ,").split()} for row in train]
+    (note,) = [note for note in notes({"x": "tokens"}, {"y": "category"}, split) if "among its words" in note]
     both = [row | {"x": f"{row['x']} yes or no"} for row in train]
     assert not any("among its words" in note for note in notes(words, {"y": "category"}, both))
 

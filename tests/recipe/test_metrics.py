@@ -57,6 +57,14 @@ def test_without_a_list_they_fit_modality_alignment_and_head():
             "outputs.y.metrics.0: crps is made from quantiles, which head classifier",
         ),
         (
+            {"type": "text", "metrics": ["kl_divergence"]},
+            "outputs.y.metrics.0: kl_divergence is made from distance, which head autoregressive does not give",
+        ),
+        (
+            {"type": "text", "join": "latent", "metrics": ["log_loss", "crps"]},
+            "outputs.y.metrics.1: crps is made from quantiles, which head autoregressive with join latent does not",
+        ),
+        (
             {"of": "x", "align": "next", "metrics": ["bleu"]},
             "outputs.y.metrics.0: bleu is made from predicted, .* align: next",
         ),
