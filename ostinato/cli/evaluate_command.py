@@ -14,6 +14,7 @@ from ostinato.cli.options import (
     roots,
     set_option,
     show,
+    words_option,
 )
 
 
@@ -34,6 +35,7 @@ from ostinato.cli.options import (
 @click.option("--all", "every", is_flag=True, help="All metrics; else the main one of each output.")
 @language_model_option
 @language_weight_option
+@words_option
 @set_option
 @data_root_option
 @device_option
@@ -48,6 +50,7 @@ def evaluate(
     every: bool,
     language_model: Path | None,
     language_weight: float,
+    words: Path | None,
     sets: tuple[str, ...],
     data_root: str | None,
     device: str,
@@ -67,6 +70,7 @@ def evaluate(
         swap=swap,
         language_model=language_model,
         language_weight=language_weight,
+        words=words,
         sets=sets,
         roots=roots(data_root),
         device=device,

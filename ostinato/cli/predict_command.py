@@ -18,6 +18,7 @@ from ostinato.cli.options import (
     note,
     seed_option,
     set_option,
+    words_option,
 )
 
 AT_ONCE = 1 << 16
@@ -52,6 +53,7 @@ AT_ONCE = 1 << 16
 )
 @language_model_option
 @language_weight_option
+@words_option
 @click.option(
     "--stop",
     "stops",
@@ -94,6 +96,7 @@ def predict(
     times: bool,
     language_model: Path | None,
     language_weight: float,
+    words: Path | None,
     stops: tuple[str, ...],
     stream: bool,
     temperature: float | None,
@@ -139,9 +142,10 @@ def predict(
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
         raise click.UsageError("give TEXT or --input, not both")
-    if stream and (len(texts) != 1 or len(folders) > 1 or n_best or attention or as_json):
+    if stream and (len(texts) != 1 or len(folders) > 1 or n_best or attention or as_json or language_model or words):
         raise click.UsageError(
-            "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
+            "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention,"
+            " --language-model, --words and --json"
         )
     runs = api.loaded_runs(folders, device, note)
     if output is not None and source is None and len(texts) == 1:
@@ -151,7 +155,7 @@ def predict(
             (source,), texts = texts, ()
     rows = None
     changed = stops or sets or temperature is not None or top_p is not None
-    whole = changed or n_best or attention or times or language_model or output or as_json or len(runs) > 1
+    whole = changed or n_best or attention or times or language_model or words or output or as_json or len(runs) > 1
     if texts == ("-",) and follow.arriving(runs[0]):
         read, obstacle = partial(sys.stdin.buffer.read1, AT_ONCE), follow.obstacle(runs[0])
         if obstacle is None and not whole:
@@ -191,6 +195,7 @@ def predict(
         times=times,
         language_model=language_model,
         language_weight=language_weight,
+        words=words,
         cells=as_table or as_json,
         say=note,
     )

@@ -21,7 +21,7 @@ from ostinato.run.predict import Answer, answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Row, Run
 from ostinato.run.search import search_of
-from ostinato.verbs.runs import OneRun, Runs, judged_by, loaded_runs, place_after, silent
+from ostinato.verbs.runs import OneRun, Runs, adapted_by, loaded_runs, place_after, silent
 
 if TYPE_CHECKING:
     from ostinato.probes.summaries import Embedding
@@ -42,6 +42,7 @@ def predict(
     times: bool = False,
     language_model: OneRun | None = None,
     language_weight: float = 0.5,
+    words: Path | None = None,
     cells: bool = False,
     say: Callable[[str], None] = silent,
 ) -> Iterator[Prediction]:
@@ -62,6 +63,7 @@ def predict(
         times: whether the best answers tell where in the source each symbol begins and ends.
         language_model: a run whose output continues a text; it judges the symbols that are generated.
         language_weight: of its log-probabilities beside the model's.
+        words: a file of words: generated texts hold no others.
         cells: whether each prediction holds all cells of its row of a table.
         say: receives notes.
 
@@ -72,7 +74,7 @@ def predict(
     """
     loaded = loaded_runs(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
-    adapt = judged_by(loaded[0], language_model, language_weight, device, say)
+    adapt = adapted_by(loaded[0], language_model, language_weight, words, device, say)
     again = recipe_columns.second_readings(loaded[0].recipe.settings)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
     for note in asked.notes:

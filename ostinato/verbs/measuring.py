@@ -26,7 +26,7 @@ from ostinato.run.adjusted import adjusted
 from ostinato.run.run import Run
 from ostinato.run.search import search_of
 from ostinato.training.task import Listeners
-from ostinato.verbs.runs import OneRun, Runs, device_of, judged_by, keep_report, loaded_runs, silent, write_page
+from ostinato.verbs.runs import OneRun, Runs, adapted_by, device_of, keep_report, loaded_runs, silent, write_page
 from ostinato.verbs.training import curve_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def evaluate(
     swap: Path | None = None,
     language_model: OneRun | None = None,
     language_weight: float = 0.5,
+    words: Path | None = None,
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
@@ -58,6 +59,7 @@ def evaluate(
         swap: a file with two words a line: how often answers flip when they are swapped (`evaluation.swaps`).
         language_model: a run whose output continues a text; it judges the symbols of the answers, as in `predict`.
         language_weight: of its log-probabilities beside the model's.
+        words: a file of words: generated texts hold no others.
         sets: changes of the search, and of settings of heads that no weight depends on (`Head.after_training`).
     """
     loaded, sets = loaded_runs(runs, device, say), list(sets)
@@ -71,11 +73,11 @@ def evaluate(
         origins=origins,
         swap=swap,
         search=search,
-        adapt=judged_by(loaded[0], language_model, language_weight, device, say),
+        adapt=adapted_by(loaded[0], language_model, language_weight, words, device, say),
         roots=roots,
         say=say,
     )
-    changes = by, origins, swap, language_model
+    changes = by, origins, swap, language_model, words
     is_own = len(loaded) == 1 and data is None and not sets and all(change is None for change in changes)
     if is_own and loaded[0].folder is not None and bundles.has_weights(loaded[0].folder):
         keep_report(loaded[0], report)

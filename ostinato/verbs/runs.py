@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from ostinato.evaluation.report import Report
 from ostinato.run import bundle as bundles
 from ostinato.run.fusion import Adapt, fused_with
 from ostinato.run.run import Run
+from ostinato.run.word_list import listed_words
 
 OneRun = Run | Path | str
 Runs = OneRun | Sequence[OneRun]
@@ -69,11 +71,21 @@ def place_after(place: Callable[[int], str], done: int, row: int) -> str:
     return place(done + row)
 
 
-def judged_by(
-    run: Run, language_model: OneRun | None, weight: float, device: str, say: Callable[[str], None]
+def adapted_by(
+    run: Run,
+    language_model: OneRun | None,
+    weight: float,
+    words: Path | None,
+    device: str,
+    say: Callable[[str], None],
 ) -> Adapt | None:
-    """What puts a language model beside a run, where there is one."""
-    if language_model is None:
+    """What puts a language model beside a run, and then keeps its answers to listed words, where there are some."""
+    changes: list[Adapt] = []
+    if language_model is not None:
+        (language,) = loaded_runs(language_model, device, say)
+        changes.append(fused_with(language, weight, run))
+    if words is not None:
+        changes.append(listed_words(Path(words), run))
+    if not changes:
         return None
-    (language,) = loaded_runs(language_model, device, say)
-    return fused_with(language, weight, run)
+    return lambda modality, generator: reduce(lambda inner, adapt: adapt(modality, inner), changes, generator)
