@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         Order,
         Predictions,
         Ratio,
+        distances,
         key_of,
         ratio,
         reference_scores,

@@ -134,10 +134,25 @@ def test_the_advice_about_words_is_followed(run, tmp_path):
 def test_the_advice_where_nothing_is_generated_is_followed(tmp_path):
     (tmp_path / "words.txt").write_text("yes no")
     (tmp_path / "rows.tsv").write_text("x\ty\n" + "".join(f"{'ab'[at % 2]} c\t{'ny'[at % 2]}\n" for at in range(40)))
-    command = ["train", str(tmp_path / "rows.tsv"), "--in", "x:text", "--out", "y:category"]
-    command += ["--set", "training.epochs=1", "--run", str(tmp_path / "run")]
-    assert CliRunner().invoke(group, command).exit_code == 0
-    options = ["predict", str(tmp_path / "run"), "a c"]
-    with pytest.raises(ConfigError, match="--words: keeps generated texts to listed words, .* is none; leave it out"):
-        CliRunner().invoke(group, [*options, "--words", str(tmp_path / "words.txt")], catch_exceptions=False)
-    assert CliRunner().invoke(group, options).exit_code == 0
+    (tmp_path / "texts.txt").write_text("ab cd ef.\n" * 60)
+
+    def asked(*words):
+        result = CliRunner().invoke(group, [str(word) for word in words], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    short = ["--set", "training.epochs=1", "--run"]
+    asked("train", tmp_path / "rows.tsv", "--in", "x:text", "--out", "y:category", *short, tmp_path / "labels")
+    asked("train", tmp_path / "texts.txt", *short, tmp_path / "texts")
+    for run, option, given, message in (
+        (
+            "labels",
+            "--words",
+            "words.txt",
+            "--words: keeps generated texts .* this output is none; leave it out",
+        ),
+        ("texts", "--words", "words.txt", "--words: an answer that continues a text may .*; leave it out"),
+        ("labels", "--language-model", "texts", "--language-model: judges the symbols of a text, .*; leave it out"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            asked("predict", tmp_path / run, "a c", option, tmp_path / given)
+        asked("predict", tmp_path / run, "a c")
