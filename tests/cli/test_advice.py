@@ -38,7 +38,8 @@ predict RUN ein --output a.jsonl --json | leave out --json and --stream | predic
 predict RUN ein --output a.txt --n-best 2 | leave out --n-best | predict RUN ein --output a.txt
 predict RUN ein --output a.ods | give .csv, .jsonl, .parquet, or .txt; spreadsheets open .csv | predict RUN ein
     --output a.csv | predict RUN ein --output a.txt
-predict RUN ein --stream --json | leave out --input, --n-best, --attention, --language-model, --words and --json | predict RUN ein --json
+predict RUN ein --stream --json | leave out --input, --n-best, --attention, --language-model, --words and --json
+    | predict RUN ein --json
 predict RUN ein --stream | add --set search=sample or --set search=greedy, without --n-best
     | predict RUN ein --stream --set search=sample | predict RUN ein --stream --set search=greedy
 predict RUN ein --times | has none; leave it out | predict RUN ein
