@@ -118,7 +118,7 @@ def test_what_is_short_empty_or_not_told_by_step_stays_whole():
 def known(name, kind, align):
     """As much of a run as judgement asks for."""
     head = SimpleNamespace(type=component("modalities", kind).default_head[align])
-    output = SimpleNamespace(type=kind, align=align, head=head, metrics=None, scheme="none")
+    output = SimpleNamespace(type=kind, align=align, head=head, metrics=None, join=None, scheme="none")
     modalities = {"outputs.y": SimpleNamespace(spec=None)}
     graph = SimpleNamespace(heads={"y": SimpleNamespace(estimated="")})
     return SimpleNamespace(folder=Path("runs") / name, outputs={"y": output}, modalities=modalities, graph=graph)

@@ -91,7 +91,8 @@ def test_wilson_covers_the_truth_about_95_times_in_100_even_near_the_edge():
     assert 0.92 <= covered <= 0.99
 
 
-TEXT = Predictions(["a b c d e"], ["a b c d f"], log_probability=[-2.0], num_targets=[4], num_right=[3])
+SCORES = {"log_probability": [-2.0], "num_targets": [4], "num_right": [3], "distance": [0.5]}
+TEXT = Predictions(["a b c d e"], ["a b c d f"], **SCORES)
 NUMBERS = Predictions([[1.0, 2.0]], [[1.5, 2.0]], quantiles=[{0.05: [0.0, 0.0], 0.95: [3.0, 3.0]}], scales=[0.5])
 OF_NUMBERS = ("mae", "mse", "rmse", "r2", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
 
