@@ -38,12 +38,6 @@ language_model_option = click.option(
     metavar="RUN",
     help="A run that continues texts, which judges the symbols of the answer too.",
 )
-words_option = click.option(
-    "--words",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A text file of words: generated answers hold no others.",
-)
 language_weight_option = click.option(
     "--language-weight",
     type=click.FloatRange(min=0),
@@ -51,6 +45,12 @@ language_weight_option = click.option(
     show_default=True,
     metavar="W",
     help="What its log-probabilities are multiplied by.",
+)
+words_option = click.option(
+    "--words",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A text file of words: generated answers hold no others.",
 )
 
 

@@ -163,7 +163,8 @@ class Table:
         if key in self._kept:
             yield from self._kept[key]
             return
-        some, found, values = [], 0, 0
+        some: list[Block] = []
+        found = room = 0
         for start, block in self._pass((name,)) if len(wanted) else ():
             first, last = np.searchsorted(wanted, (start, start + len(block)))
             if first < last:
@@ -171,16 +172,18 @@ class Table:
                 lines, cells = ([column[row] for row in here] for column in (block.lines, block.columns[name]))
                 part = replace(block, lines=lines, columns={name: cells})
                 found += len(part)
-                values += _room(cells) if values < KEPT_VALUES else 0
-                some = [*some, part] if values < KEPT_VALUES else []
-                if found == len(wanted) and some:
+                if room < KEPT_VALUES:
+                    room += _room(cells)
+                    some.append(part)
+                # Before the last part is given: who reads several columns side by side asks for nothing after it.
+                if found == len(wanted) and room < KEPT_VALUES:
                     self._keep(key, some)
                 yield part
                 if found == len(wanted):
                     return
 
     def _keep(self, key: tuple[str, bytes], blocks: list[Block]) -> None:
-        """Rows that validation reads again after each epoch; those that were read longest ago go."""
+        """Rows that validation reads again after each epoch; those that were kept first go first."""
         self._kept[key] = blocks
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]

@@ -19,9 +19,8 @@ from ostinato.modalities.contract import Labels
 from ostinato.steps import Layout, Steps
 
 MOST_COSTS = 2_000_000
-"""Numbers that are made in a step of the search for the weights of a pool, of which there are 50 before a validation:
-20 ms. Of the 20,000 words that validate on CoNLL 2003 (17 labels, a CRF), every third batch is asked then."""
-
+"""Numbers that are made in a step of the search for the weights of a pool, whose tens of steps come before each
+validation. Of the 20,000 words that validate on CoNLL 2003 (17 labels, a CRF), every third batch is asked then."""
 CLOSE = 1e-7
 """The share of the loss by which the last step of that search still changes it: weights to two or three digits."""
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ostinato import alignments
 from ostinato.alignments import Message
-from ostinato.joins.contract import Join
 from ostinato.metrics.contract import Metric, key_of
 from ostinato.registry import Settings, build, component, settings_class
 
@@ -27,10 +26,9 @@ def settings_of(output: Settings) -> dict[str, Settings]:
 
 
 def measurable(output: Settings, metrics: Iterable[str | dict[str, Any]]) -> dict[str, Settings]:
-    """The settings of these metrics and of those of its head, without those that the head does not give enough for."""
+    """The settings of these metrics and of those of its parts, without those that these do not give enough for."""
     known, chosen = known_of(output), {}
-    own = component("heads", output.head.type).metrics + (_join(output).metrics if output.join else ())
-    for entry in (*metrics, *own):
+    for entry in (*metrics, *(own for part in _parts(output) for own in part.metrics)):
         options = {"type": entry} if isinstance(entry, str) else entry
         settings = settings_class("metrics", options["type"])(**options)
         if known.issuperset(component("metrics", settings.type).needs):
@@ -41,15 +39,16 @@ def measurable(output: Settings, metrics: Iterable[str | dict[str, Any]]) -> dic
 def known_of(output: Settings) -> frozenset[str]:
     """The columns of `Predictions` that there may be for an output."""
     alignment = alignments.of(output)
-    known = component("heads", output.head.type).gives | {"expected", "alternatives"}
+    known = frozenset({"expected", "alternatives"}).union(*(part.gives for part in _parts(output)))
     # What continues an input symbol by symbol has no reference beside its own continuation, and is scored alone.
     known |= set() if alignment.streams else {"predicted"}
-    known |= _join(output).gives if output.join else set()
     return known | ({"scales"} if alignment.windows else set())
 
 
-def _join(output: Settings) -> type[Join]:
-    return component("joins", output.join.type)
+def _parts(output: Settings) -> list[type[Any]]:
+    """What gives columns and brings metrics: the head, and the join where there is one."""
+    head = component("heads", output.head.type)
+    return [head, component("joins", output.join.type)] if output.join else [head]
 
 
 def check(where: str, output: Settings) -> Iterator[Message]:
