@@ -63,8 +63,9 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
         if training.max_updates is not None:
             return Verdict(lines, _more_updates(training, curve), unfinished=True)
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
-    if curve.is_one_epoch():
-        lines.append("one epoch shows neither over- nor underfitting: more of them would tell")
+    if curve.shows_no_course():
+        few = "one epoch shows" if curve.validations() == 1 else f"{curve.validations()} validations show"
+        lines.append(f"{few} neither over- nor underfitting: more epochs would tell")
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
     by_heart = curve.by_heart()
     lines.append(_by_heart(curve) if by_heart else "the validation loss had settled: neither over- nor underfitting")

@@ -23,6 +23,8 @@ BY_HEART = 0.5
 END, STILL = 0.2, 0.1
 """The share of the updates that is looked at for a loss that still falls, and the share of its whole fall that makes it
 one: a density's loss has no natural zero, so that 1 % of its value may be most of what training gained."""
+COURSE = 3
+"""So many validations show a course: that a loss rises or has settled."""
 LINE_SECONDS = 2.0
 """Between the lines of two epochs: a run of 200 epochs of a tenth of a second has no 200 lines to read."""
 LEAST_GAIN = 0.002
@@ -100,13 +102,17 @@ class Curve:
         known = self.validated()
         return min(known, key=_validation_loss), known[-1]
 
-    def is_one_epoch(self) -> bool:
-        """Whether training was validated once, which shows no course; what the first weights were is none."""
-        return sum(event["epoch"] > 0 for event in self.validated()) == 1
+    def shows_no_course(self) -> bool:
+        """Whether all epochs were trained and validated once or twice: a loss that is flat may yet fall."""
+        return self.ended == "epochs" and 0 < self.validations() < COURSE
+
+    def validations(self) -> int:
+        """How often trained weights were validated."""
+        return sum(event["epoch"] > 0 for event in self.validated())
 
     def overfitted(self) -> bool:
         """Whether the validation loss rose after its least while the training loss fell."""
-        if len(self.validated()) < 3:
+        if len(self.validated()) < COURSE:
             return False
         least, last = self.least_and_last()
         rose = last["valid.loss"] > least["valid.loss"] + ROSE * abs(least["valid.loss"])
@@ -114,7 +120,7 @@ class Curve:
 
     def by_heart(self) -> bool:
         """Whether the training loss fell far after the least validation loss, which it is below."""
-        if len(self.validated()) < 3:
+        if len(self.validated()) < COURSE:
             return False
         least, last = self.least_and_last()
         fell = _training_loss(least) - _training_loss(last)

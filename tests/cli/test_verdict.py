@@ -65,12 +65,14 @@ def test_a_run_that_is_still_learning_gets_more_epochs_and_the_command_works(her
     assert again.code == 0 and "trained 4 epochs" in again.err
 
 
-def test_one_epoch_shows_no_course_and_gets_more_of_them(here, cli, table):
+@pytest.mark.parametrize(("epochs", "says"), [(1, "one epoch shows"), (2, "2 validations show")])
+def test_few_epochs_show_no_course_and_get_more_as_the_advice_says(here, cli, table, epochs, says):
     table("chance", 60, by_chance)
-    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--set", "training.epochs=1", "--run", "run")
-    assert "one epoch shows neither over- nor underfitting" in said.out and "settled" not in said.out
+    still = ("--set", f"training.epochs={epochs}", "--set", "training.optimizer.learning_rate=1e-9")
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, *still, "--run", "run")
+    assert f"{says} neither over- nor underfitting" in said.out and "settled" not in said.out
     command = following(said)
-    assert "training.epochs=2" in command and "--resume" in command
+    assert f"training.epochs={2 * epochs}" in command and "--resume" in command
     assert cli(*shlex.split(command)[1:]).code == 0
 
 

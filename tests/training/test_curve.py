@@ -148,8 +148,10 @@ def test_first_weights_that_were_validated_have_a_line_and_its_mark():
     assert said == ["epoch  0/20  valid loss 0.5000  * best"]
 
 
-def test_one_epoch_after_first_weights_that_were_validated_is_one_epoch(tmp_path):
+def test_one_or_two_epochs_show_no_course_and_first_weights_are_no_epoch(tmp_path):
     first = {"event": "start", "epoch": 0, "update": 0, "valid.loss": 0.5, "best": True}
     one = curve_of(tmp_path, [5], [0.6], epochs=1)
-    assert one.is_one_epoch() and Curve([first, *one.epochs], "epochs", 0, 0, False).is_one_epoch()
-    assert not curve_of(tmp_path, [5, 4], [5, 4], epochs=2).is_one_epoch()
+    assert one.shows_no_course() and Curve([first, *one.epochs], "epochs", 0, 0, False).shows_no_course()
+    assert curve_of(tmp_path, [5, 4], [5, 5], epochs=2).shows_no_course()
+    assert not curve_of(tmp_path, [5, 4], [5, 5], epochs=3).shows_no_course(), "patience ended it"
+    assert not curve_of(tmp_path, [5, 4, 3], [5, 5, 5], epochs=3).shows_no_course()
