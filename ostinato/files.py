@@ -137,8 +137,8 @@ def sync(path: Path) -> None:
 
 def sweep(folder: str | Path) -> int:
     """Deletes what interrupted writes left in a folder; returns how many files and folders."""
-    leftovers = list(Path(folder).glob(f".*{PARTIAL}"))
     with explained(Path(folder)):
+        leftovers = list(Path(folder).glob(f".*{PARTIAL}"))
         for left in leftovers:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     return len(leftovers)
@@ -171,13 +171,15 @@ def _advice(problem: OSError, path: Path) -> str:
         )
     if problem.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"a part of the path is a file, not a folder ({problem.filename}); choose another folder"
+    if problem.errno == errno.ENAMETOOLONG:
+        return "the name is too long for this disk; choose a shorter one"
     return (
         f"{problem.strerror or problem}; choose another folder, or look at the disk. What was written before is intact"
     )
 
 
 def _room_left(path: Path) -> str:
-    folder = next((parent for parent in path.parents if parent.is_dir()), None)
+    folder = next((parent for parent in path.parents if os.path.isdir(parent)), None)
     return f" ({shutil.disk_usage(folder).free / 1e6:,.0f} MB free)" if folder else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -118,11 +119,11 @@ def _look(
     from ostinato import api
     from ostinato.recipe.read import load
 
-    if sets and source.is_dir():
+    if sets and os.path.isdir(source):
         raise click.UsageError("--set changes a recipe; the settings of a trained run cannot change; leave it out")
     context = click.get_current_context()
     if epochs is not None:
-        if source.is_dir() or at is not None or data is not None or split not in (None, "valid"):
+        if os.path.isdir(source) or at is not None or data is not None or split not in (None, "valid"):
             raise click.UsageError(
                 "--epochs trains a recipe and looks at its validation rows; give a recipe, and leave out --at, --data"
                 " and --split"
@@ -143,7 +144,7 @@ def _look(
         show(plain, as_json, lambda: "\n".join(f"epoch {epoch}: {seen.title}" for epoch, seen in findings.items()))
         return
     finding = api.probe(
-        source if source.is_dir() else load(source, sets),
+        source if os.path.isdir(source) else load(source, sets),
         str(context.info_name),
         at=at,
         rows=rows,

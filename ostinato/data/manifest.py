@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -129,8 +130,8 @@ class Manifest(Source):
         if _kind(path, self.text_ending) not in (*UNPACKED, ARRAY, *endings()):
             others = f"; for some modalities {', '.join(endings())}" if endings() else ""
             raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}{others}")
-        if not path.is_file():
-            beside = [neighbour.name for neighbour in path.parent.iterdir()] if path.parent.is_dir() else []
+        if not os.path.isfile(path):
+            beside = [neighbour.name for neighbour in path.parent.iterdir()] if os.path.isdir(path.parent) else []
             raise DataError(
                 f"{place}: there is no file {cell}{closest(path.name, beside)}; paths are relative to the manifest's "
                 f"folder {self.folder}"

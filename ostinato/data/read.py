@@ -348,8 +348,8 @@ class _Opener(NamedTuple):
 
     def file(self, name: str | Path) -> Source:
         where = self.where
-        folder = next((place for place in _looked_at(name, self.base, self.data_root) if place.exists()), None)
-        if folder is not None and folder.is_dir():
+        folder = next((place for place in _looked_at(name, self.base, self.data_root) if os.path.exists(place)), None)
+        if folder is not None and os.path.isdir(folder):
             manifest = manifest_in(name, folder, where)
             if manifest is not None:
                 return self.manifest(manifest)
@@ -418,7 +418,7 @@ def _looked_at(name: str | Path, base: Path, data_root: Roots) -> list[Path]:
 
 def existing(name: str, base: Path, data_root: Roots) -> Path | None:
     """The file or folder of this name, looked for as rows are; None where there is none."""
-    return next((place.resolve() for place in _looked_at(name, base, data_root) if place.exists()), None)
+    return next((place.resolve() for place in _looked_at(name, base, data_root) if os.path.exists(place)), None)
 
 
 def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
@@ -430,16 +430,16 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     """
     wanted, places = Path(name), _looked_at(name, base, data_root)
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             raise DataError(f"{where}: {name} is a folder; name a file in it")
-        if place.is_file():
+        if os.path.isfile(place):
             return place.resolve()
-        if place.exists():
+        if os.path.exists(place):
             raise DataError(
                 f"{where}: {name} is a pipe or a device, and rows are read several times; write them into a file"
             )
     looked = " and ".join(str(place) for place in places)
-    beside = [path.name for place in places if place.parent.is_dir() for path in place.parent.iterdir()]
+    beside = [path.name for place in places if os.path.isdir(place.parent) for path in place.parent.iterdir()]
     close = difflib.get_close_matches(wanted.name, beside, n=1)
     hint = f"did you mean '{wanted.with_name(close[0])}'? " if close else ""
     root = "" if data_root else ", or name the folder of the data sets with --data-root"

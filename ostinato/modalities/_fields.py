@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import math
+import os
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -72,12 +73,17 @@ def content_of(field: str, noun: str) -> bytes:
     """The bytes of the file that a path names; `noun` is what it is, for messages.
 
     Errors:
-        DataError: there is no such file.
+        DataError: there is no such file, or it cannot be read.
     """
     path = Path(field)
-    if not path.is_file():
+    if os.path.isdir(path):
+        raise DataError(f"{quoted(field)} is a folder; give the path of one {noun} in it")
+    if not os.path.isfile(path):
         raise DataError(f"there is no {noun} {quoted(field)}; paths are relative to the working directory")
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as why:
+        raise DataError(f"{quoted(field)} cannot be read: {why.strerror}; see who may read it") from None
 
 
 def array_of(content: bytes, one: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -484,7 +485,7 @@ class Audio(Modality):
                 return json.loads(field)
             except (json.JSONDecodeError, RecursionError) as why:
                 raise DataError(f'frames are JSON, such as {{"log_mel": [[...]]}}: {why}') from None
-        if not field.startswith(ENCODED) and (path := Path(field)).is_file() and self.by_path(path):
+        if not field.startswith(ENCODED) and os.path.isfile(path := Path(field)) and self.by_path(path):
             return path
         return file_content(field, ENCODED, "recording")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -173,7 +174,7 @@ class Music(Modality):
         if self.notation != "abc":
             text = field.replace("\\n", "\n")
             return text if "\n" in text or not text else file_content(field, ENCODED, "MIDI file")
-        if field.lower().endswith(".abc") and Path(field).is_file():
+        if field.lower().endswith(".abc") and os.path.isfile(field):
             return _text(Path(field).read_bytes())
         return field.replace("\\n", "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -110,7 +111,7 @@ class Video(OnCanvas):
         frames, folder = field.split(" "), Path(field)
         if frames[1:] and all(frame.startswith("data:") for frame in frames):
             return [_pictures.parse(frame, "video") for frame in frames]
-        if field.startswith("data:") or not folder.is_dir():
+        if field.startswith("data:") or not os.path.isdir(folder):
             return _pictures.parse(field, "video")
         files = [path for path in folder.iterdir() if path.name.lower().endswith(_pictures.ENDINGS)]
         if not files:

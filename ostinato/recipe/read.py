@@ -4,6 +4,7 @@ nearest word."""
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -106,19 +107,19 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
         ConfigError: every mistake of the file, each with its line.
     """
     path = Path(path)
-    if is_data(str(path)) and path.is_file():
+    if is_data(str(path)) and os.path.isfile(path):
         recipe = f"{path.name.split('.')[0]}.yaml"
         asked = shlex.join(["ostinato", "init", str(path), "--recipe", recipe])
         raise ConfigError(
             f"{path}: by its name this is a table or text, and a recipe is needed; `{asked}` looks at it and"
             f" writes one; put {recipe} in its place then"
         )
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise ConfigError(f"{path}: a pipe or a device, and a recipe is read from a file; write it into one")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        beside = [neighbour.name for neighbour in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        beside = [neighbour.name for neighbour in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
         raise ConfigError(
             f"there is no recipe {path}{nearest(path.name, beside) or '; give the path of a YAML file'}"
         ) from None
@@ -144,7 +145,7 @@ def _trained_in(path: Path) -> tuple[Path, list[Path]]:
         base, roots = Path(kept["data"]["base"]), [Path(root) for root in kept["data"].get("roots", ())]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no run, or a damaged one
         return path.parent, []
-    return (base, roots) if base.is_dir() else (path.parent, roots)
+    return (base, roots) if os.path.isdir(base) else (path.parent, roots)
 
 
 def from_plain(plain: dict[str, Any], origin: str) -> Recipe:

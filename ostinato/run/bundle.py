@@ -127,12 +127,12 @@ def _measured(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def exists(folder: Path) -> bool:
-    return (folder / DESCRIPTION).is_file()
+    return os.path.isfile(folder / DESCRIPTION)
 
 
 def has_weights(folder: Path) -> bool:
     """Whether training has ended, so that its weights, or those of its members, are there."""
-    return (folder / WEIGHTS).is_file() or (folder / MEMBERS).is_dir()
+    return os.path.isfile(folder / WEIGHTS) or os.path.isdir(folder / MEMBERS)
 
 
 def load(folder: Path) -> Bundle:
@@ -168,7 +168,7 @@ def load(folder: Path) -> Bundle:
     plain.pop("version")
     metrics = folder / METRICS
     try:
-        kept = json.loads(metrics.read_text(encoding="utf-8"), object_hook=_measured) if metrics.is_file() else {}
+        kept = json.loads(metrics.read_text(encoding="utf-8"), object_hook=_measured) if os.path.isfile(metrics) else {}
         bundle = Bundle(**plain, metrics=report_today(kept) if is_old else kept)
         wrong = [name for name, value in vars(bundle).items() if not isinstance(value, dict) and name != "renamed"]
         if wrong:
@@ -193,14 +193,14 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
         BundleError: they are missing or are not what was written.
     """
     path = folder / WEIGHTS
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BundleError(
             f"{path}: the weights are missing, and there is no checkpoint; if training was stopped before its first"
             " one, continue it with `ostinato train ... --resume`"
         )
     data = path.read_bytes()
     known = folder / f"{WEIGHTS}.sha256"
-    if known.is_file() and known.read_bytes().strip() != hashlib.sha256(data).hexdigest().encode():
+    if os.path.isfile(known) and known.read_bytes().strip() != hashlib.sha256(data).hexdigest().encode():
         raise BundleError(
             f"{path}: the weights are not what was written (sha256 differs); copy the run again or train again"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def import_model(
 
 def _format(source: Path) -> str:
     """The importer that recognises a folder."""
-    if not source.is_dir():
-        what = "is a file" if source.exists() else "does not exist"
+    if not os.path.isdir(source):
+        what = "is a file" if os.path.exists(source) else "does not exist"
         raise ConfigError(f"{source}: {what}; give the folder of a model that another tool trained")
     every = {name: component("importers", name)() for name in names("importers")}
     found = [name for name, importer in every.items() if importer.recognise(source)]
@@ -82,7 +83,7 @@ def _format(source: Path) -> str:
         return found[0]
     if found:
         raise ConfigError(f"{source}: {' and '.join(found)} all recognise it; name one, as --format {found[0]}")
-    inside = sorted(path.name + "/" * path.is_dir() for path in source.iterdir())
+    inside = sorted(path.name + "/" * os.path.isdir(path) for path in source.iterdir())
     more = f" and {len(inside) - SHOWN} more" if len(inside) > SHOWN else ""
     looked = "".join(f"\n  {name} ({importer.tool}): {importer.looks_for}" for name, importer in every.items())
     advice = "; `ostinato evaluate` and all others take this run as it is" if bundles.exists(source) else ""

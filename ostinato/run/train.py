@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -399,7 +400,7 @@ def _ended_without_checkpoints(run: Run, began: bundles.Bundle) -> Outcome | Non
         ConfigError: it shall train longer, which needs a checkpoint.
     """
     folder, now = run.folder, run.recipe.settings.training
-    weights_are_there = (folder / bundles.WEIGHTS).is_file()
+    weights_are_there = os.path.isfile(folder / bundles.WEIGHTS)
     if (
         not weights_are_there
         or not _is_trained(run.graph)
@@ -432,7 +433,7 @@ def finish(session: Session, outcome: Outcome) -> Run:
     """
     run, began, say = session.run, session.began, session.listeners.notes
     folder, bundle = run.folder, run.bundle
-    had_ended = outcome.before and (folder / bundles.WEIGHTS).is_file()
+    had_ended = outcome.before and os.path.isfile(folder / bundles.WEIGHTS)
     is_tempered = run.recipe.settings.calibration == "temperature"
     for name, head in run.graph.heads.items():
         due = not had_ended if head.temperature is None else is_tempered
@@ -484,7 +485,7 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
     """The bundle of the run to resume, if there is one; otherwise the folder is free for a new run."""
     if resume and overwrite:
         raise ConfigError("--resume continues a run and --overwrite deletes it; give one of them")
-    is_effort = (folder / bundles.EFFORT).is_file()
+    is_effort = os.path.isfile(folder / bundles.EFFORT)
     if is_effort or bundles.exists(folder):
         if resume and is_effort:
             raise ConfigError(
@@ -497,7 +498,9 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
                 f"{folder}: holds a run already; continue it with --resume, start anew with --overwrite,"
                 f" or choose {ANOTHER}"
             )
-    elif folder.exists() and (not folder.is_dir() or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())):
+    elif os.path.exists(folder) and (
+        not os.path.isdir(folder) or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())
+    ):
         raise ConfigError(f"{folder}: exists and is no run; choose {ANOTHER}")
     return None
 
@@ -516,7 +519,7 @@ def clear(folder: Path) -> None:
             bundles.DESCRIPTION,
         ):
             path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(path) if os.path.isdir(path) else path.unlink(missing_ok=True)
 
 
 def _describe(folder: Path, bundle: bundles.Bundle, recipe: Recipe) -> None:

@@ -62,6 +62,16 @@ def test_a_folder_of_something_else_is_left_alone(here, refused, option):
     refused("train", "tiny.yaml", "--out", "photos", *option, says=["photos: exists and is no run", "--out"])
     assert [path.name for path in (here / "photos").iterdir()] == ["one.jpg"]
     refused("train", "tiny.yaml", "--out", "train.tsv", *option, says=["train.tsv"])
+    refused("train", "tiny.yaml", "--out", "r" * 300, *option, says=["the name is too long", "choose a shorter one"])
+
+
+def test_a_name_that_no_file_can_have_names_none(here, refused):
+    name = "n" * 5000
+    refused("train", name, says=[name, "no"])
+    refused("train", name, "--in", "text", "--out", "label", says=[f"no file {name}"])
+    refused("look", name, says=[f"no file {name}"])
+    refused("predict", name, "text", says=[name])
+    refused("import", name, says=[f"{name}: does not exist"])
 
 
 def test_resume_where_nothing_stands_starts_and_on_a_finished_run_says_so(here, cli):

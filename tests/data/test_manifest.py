@@ -142,6 +142,7 @@ BAD = {
     "no file": ("text:file\na.txt\nb.txt\n", {},
                 ["manifest.csv line 3, column 'text:file'", "there is no file b.txt", "relative to the manifest"]),
     "a near name": ("text:file\naa.txt\n", {}, ["there is no file aa.txt; did you mean 'a.txt'?"]),
+    "a long name": (f"text:file\n{'a' * 300}.txt\n", {}, ["there is no file aaa"]),
     "outside": ("text:file\n../out.txt\n", {"../out.txt": "x"},
                 ["line 2, column 'text:file'", "../out.txt lies outside the manifest's folder"]),
     "absolute": ("text:file\n/etc/hostname.txt\n", {}, ["/etc/hostname.txt lies outside"]),
