@@ -3,64 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ostinato.decoders.contract import Decoding
-from ostinato.distributions.categorical import Categorical
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads.contract import Adapted, Generator
-from ostinato.modalities.contract import Modality, Tokenized
+from ostinato.heads.contract import Generator
+from ostinato.modalities.contract import Grammar, Modality, Tokenized
 from ostinato.model.continuation import pieces_of
+from ostinato.model.legal import Legal
 from ostinato.run.fusion import Adapt
 from ostinato.run.run import Run
 
 ROOT = 0
 """The node between two words."""
-PLACE = "listed"
-"""The name of the value in a state: the node of each hypothesis."""
-LEAST_LOG = -1e4
-"""Of what the model thinks impossible and the list demands, so that a score stays a number."""
 SHOWN = 3
 
 
-class _Moves(NamedTuple):
-    """What may follow a node, (V,) each: whether a symbol may, and the node after it."""
+class Words(Grammar):
+    """Texts that hold words of a list alone, with blanks between them: a state is a node of the tree of spellings.
 
-    allowed: Tensor
-    after: Tensor
-
-
-class Listed(Adapted):
-    """A generator whose answers hold words of a list alone.
-
-        score(v) = log p(v | y) where the text of y and v is listed words and the beginning of one; none elsewhere
-        end:       after a whole word, or nothing
-
-    Scores are not divided by the sum of what is left, so that of two answers the likelier under the model stays ahead.
-    Where no symbol goes on with a word, the answer ends.
+    A symbol is legal where the text with it is listed words and the beginning of one, the end after a whole word or
+    nothing. Where no symbol goes on with a word, the text may end as well.
 
     Args:
-        generator: of symbols.
-        texts: (V,) of its symbols.
+        texts: (V,) of the symbols.
         words: the list.
+        end: the symbol that ends a text.
         apart: whether a symbol is a word, with blanks between one and the next.
 
     Source: a tree of spellings: Ortmanns, Ney and Eiden 1996, doi:10.1109/ICSLP.1996.607215; of CTC: Scheidl, Fiel and
         Sablatnig 2018, doi:10.1109/ICFHR-2018.2018.00052, word beam search in its mode of words.
     """
 
-    def __init__(self, generator: Generator, texts: Sequence[str], words: Iterable[str], apart: bool):
-        super().__init__(generator)
-        self.texts, self.apart = texts, apart
+    def __init__(self, texts: Sequence[str], words: Iterable[str], end: int, apart: bool):
+        self.texts, self.end, self.apart = texts, end, apart
         self.words = frozenset(words)
         self._letters: list[dict[str, int]] = [{}]
         self._whole = [True]
-        self._known: dict[int, _Moves] = {}
         for word in sorted(self.words) if not apart else ():
             node = ROOT
             for letter in word:
@@ -71,35 +51,21 @@ class Listed(Adapted):
                 node = self._letters[node][letter]
             self._whole[node] = True
 
-    def spells(self) -> bool:
+    def start(self) -> int:
+        return ROOT
+
+    def advance(self, state: int, symbol: int) -> int:
+        after = self._walked(state, self.texts[symbol]) if symbol < len(self.texts) else None
+        return ROOT if after is None else after
+
+    def allowed(self, state: int) -> np.ndarray:
+        legal = np.array([bool(text) and self._walked(state, text) is not None for text in self.texts])
+        legal[self.end] = self._whole[state] or not legal.any()
+        return legal
+
+    def spelt(self) -> bool:
         """Whether a symbol begins a word."""
-        moves = self._moves(ROOT)
-        return any(moves.allowed[number] for number, text in enumerate(self.texts) if text.strip())
-
-    def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
-        values = dict(state.values)
-        before = values.pop(PLACE, None)
-        distribution, after = self.generator.step(steps, replace(state, values=values))
-        nodes = [ROOT] * len(steps)
-        if before is not None:
-            pairs = zip(before.tolist(), steps.tolist())
-            nodes = [int(self._moves(node).after[symbol]) for node, symbol in pairs]
-        logs = distribution.by_symbol(self.num_symbols)
-        allowed = logs.new_zeros(logs.shape, dtype=torch.bool)  # what is copied beyond the vocabulary is not listed
-        if nodes:
-            allowed[:, : len(self.texts)] = torch.stack([self._moves(node).allowed for node in nodes]).to(logs.device)
-        scores = logs.clamp(min=LEAST_LOG).masked_fill(~allowed, -torch.inf)
-        place = torch.tensor(nodes, dtype=torch.int64, device=steps.device)
-        return Categorical(scores, normalized=True), replace(after, values=after.values | {PLACE: place})
-
-    def _moves(self, node: int) -> _Moves:
-        if node not in self._known:
-            nodes = [self._walked(node, text) if text else None for text in self.texts]
-            is_stuck = all(place is None for place in nodes)
-            nodes[int(self.end)] = node if self._whole[node] or is_stuck else None
-            allowed = torch.tensor([place is not None for place in nodes])
-            self._known[node] = _Moves(allowed, torch.tensor([ROOT if place is None else place for place in nodes]))
-        return self._known[node]
+        return any(self.allowed(ROOT)[number] for number, text in enumerate(self.texts) if text.strip())
 
     def _walked(self, node: int, text: str) -> int | None:
         """The node after a text, or None where it leads out of the list."""
@@ -140,13 +106,13 @@ def listed_words(path: Path, run: Run) -> Adapt:
         if not isinstance(modality, Tokenized) or not generator.num_symbols:
             raise no_text
         pieces = pieces_of(modality)
-        listed = Listed(generator, pieces.texts, words, pieces.apart)
-        if not listed.spells():
+        listed = Words(pieces.texts, words, int(generator.end), pieces.apart)
+        if not listed.spelt():
             shown = ", ".join(map(repr, [text for text in pieces.texts if text.strip()][:SHOWN]))
             raise ConfigError(
                 f"--words: the symbols of this output ({shown} ...) spell none of the {len(words):,} words of {path};"
                 " give the words as the answers have them"
             )
-        return listed
+        return Legal(generator, listed, divided=False)
 
     return adapt

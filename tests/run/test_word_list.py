@@ -14,8 +14,9 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Generator
+from ostinato.model.legal import Legal
 from ostinato.registry import make
-from ostinato.run.word_list import Listed
+from ostinato.run.word_list import Words
 
 LETTERS = ["", "", "", "a", "b", " ", "ab"]
 """Unknown, begin, end, letters, a blank, and a piece of two letters."""
@@ -56,7 +57,7 @@ def likeliest(table, words, longest):
 @pytest.mark.parametrize("words", [{"ab", "abb"}, {"ba", "a"}, {"bab"}])
 def test_a_wide_beam_finds_the_likeliest_answer_of_listed_words(seed, words):
     generator = Bigram(seed)
-    listed = Listed(generator, LETTERS, words, False)
+    listed = Legal(generator, Words(LETTERS, words, END, False), divided=False)
     search = make("searches", "beam", options={"width": 200, "normalization": "none", "max_length": 4})
     state, most, seeds = listed.start([]), torch.tensor([4]), torch.zeros(1, dtype=torch.int64)
     ((found,),) = search.search(listed, state, most, seeds, attention=False)
@@ -66,8 +67,9 @@ def test_a_wide_beam_finds_the_likeliest_answer_of_listed_words(seed, words):
 
 def test_words_that_are_symbols_are_allowed_by_name():
     words = ["", "", "", "one", "two", "three"]
-    moves = Listed(Bigram(0), words, ["two", "four"], True)._moves(0)
-    assert moves.allowed.tolist() == [False, False, True, False, True, False] and not moves.after.any()
+    grammar = Words(words, ["two", "four"], END, True)
+    assert grammar.allowed(grammar.start()).tolist() == [False, False, True, False, True, False]
+    assert grammar.advance(grammar.start(), 4) == grammar.start()
 
 
 DIGITS = ["one", "two", "six", "ten"]
