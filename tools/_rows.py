@@ -244,12 +244,12 @@ def _voice(voice: str) -> Row:
     return replace(row, recipe="unseen-voice", sets=sets, members=members)
 
 
-def _latent(weight: str) -> Row:
+def _latent(drawn: str, number: int, weight: str) -> Row:
     """A row of drawings that pass through a code."""
-    measured = f"300 drawings of sheep through a code of 64 numbers, the distance counted {weight} times"
+    measured = f"{number} drawings of {drawn} through a code of 64 numbers, the distance counted {weight} times"
     shown = tuple(Shown("again", metric) for metric in ("log_loss", "reconstruction_loss", "kl_divergence"))
-    return Row(f"sheep-latent-{weight}", measured, shown, "none for this file", "sheep",
-               recipe="sheep-latent", sets=(f"outputs.again.join.weight={weight}",))  # fmt: skip
+    return Row(f"{drawn}-latent-{weight}", measured, shown, "none for this file", drawn,
+               recipe=f"{drawn}-latent", sets=(f"outputs.again.join.weight={weight}",))  # fmt: skip
 
 
 def _an4(how: str, shown: tuple[Shown, ...]) -> Row:
@@ -538,7 +538,7 @@ ROWS = (
         "sheep", "300 drawings of sheep, what follows each point of the pen",
         (Shown("rest", "log_loss"),), "none for this file", "sheep",
     ),
-    *(_latent(weight) for weight in ("0", "0.25", "0.5", "1.0")),
+    *(_latent(*drawn, weight) for drawn in (("sheep", 300), ("kanji", 500)) for weight in ("0", "0.25", "0.5", "1.0")),
     Row(
         "pen-words", "500 new words by a pen in six fonts, CTC",
         (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
