@@ -40,7 +40,8 @@ class Frames(Head, Generator):
     w through a softmax, m, and s through a softplus are linear in a[i], each j with weights of its own. The pre-net's
     dropout hides so much of the last frame that the inputs must be read; in predictions nothing is dropped. Greedy
     search takes the centers m, and ends at the median of the lengths: where having ended is more probable than not. The
-    end of a sound is seldom certain at any one frame. `sample` draws frames around m, and ends as often as p says.
+    end of a sound is seldom certain at any one frame. `sample` draws frames around m, and ends as often as p says; with
+    a bias its lengths are those of the middle exp(-bias) of their distribution.
 
     Shapes:
         targets (N, C), no number missing; state values those of the decoder, `held` (R, A), `phase` and `survived` (R,)
@@ -206,7 +207,9 @@ class Ending(Distribution):
 
         p(end) = sigmoid(logits);   p(y) = (1 - sigmoid(logits)) p_frames(y)
 
-    The mode is the end where it is more probable than not that it has come by then. Of several the probabilities of
+    The mode is the end where it is more probable than not that it has come by then. With a bias the length is drawn from
+    the middle exp(-bias) of its distribution: an end that is improbable at each of many frames seldom fails to come at
+    one of them. Of several the probabilities of
     the end are averaged, those of having come so far, and the distributions of frames.
 
     Shapes:
@@ -217,10 +220,18 @@ class Ending(Distribution):
         logits: of the end.
         layout: of the targets.
         survived: the logarithm of the probability that no frame before was the end; None: that is certain.
+        middle: the share of the distribution of lengths, around its median, that is drawn from.
     """
 
-    def __init__(self, frames: Mixture, logits: Tensor, layout: Layout | None = None, survived: Tensor | None = None):
-        self.frames, self.logits, self.layout, self.lacks = frames, logits, layout, frames.lacks
+    def __init__(
+        self,
+        frames: Mixture,
+        logits: Tensor,
+        layout: Layout | None = None,
+        survived: Tensor | None = None,
+        middle: float = 1.0,
+    ):
+        self.frames, self.logits, self.layout, self.lacks, self.middle = frames, logits, layout, frames.lacks, middle
         self.survived = torch.zeros_like(logits) if survived is None else survived
 
     def after(self, survived: Tensor) -> Ending:
@@ -254,7 +265,7 @@ class Ending(Distribution):
         return self._or_end(self.frames.mode(), self.survived + self.going_on < -math.log(2))
 
     def sample(self, uniform: Tensor) -> Tensor:
-        return self._or_end(self.frames.sample(uniform[..., 1:]), uniform[:, 0, 0] < self.logits.double().sigmoid())
+        return self._or_end(self.frames.sample(uniform[..., 1:]), uniform[:, 0, 0] < self._ends())
 
     def counts(self, target: Tensor) -> Tensor:
         return self.frames.counts(target) + 1
@@ -263,7 +274,8 @@ class Ending(Distribution):
         return self.frames.right(target) + ((self.logits > 0) == target.isnan().all(1))
 
     def biased(self, bias: float) -> Ending:
-        return Ending(self.frames.biased(bias), self.logits, self.layout, self.survived)
+        middle = self.middle * math.exp(-bias)
+        return Ending(self.frames.biased(bias), self.logits, self.layout, self.survived, middle)
 
     def mean_of(self, others: Sequence[Ending]) -> Ending:
         if not others:
@@ -272,6 +284,18 @@ class Ending(Distribution):
         survived = torch.stack([other.survived.exp() for other in (self, *others)]).mean(0).log()
         frames = self.frames.mean_of([other.frames for other in others])
         return Ending(frames, share.logit(1e-6), self.layout, survived)
+
+    def _ends(self) -> Tensor:
+        """The probability (R,) float64 of an end where none came, its length drawn from the middle."""
+        share = self.logits.double().sigmoid()
+        if self.middle == 1:
+            return share
+        least = (1 - self.middle) / 2
+        before = -self.survived.double().expm1()
+        after = (before + (1 - before) * share).clamp(least, 1 - least)
+        before = before.clamp(least, 1 - least)
+        left = 1 - least - before
+        return torch.where(left > 0, (after - before) / left, 1.0)
 
     def _or_end(self, frames: Tensor, ended: Tensor) -> Tensor:
         return frames.masked_fill(ended.unsqueeze(1), math.nan)

@@ -40,7 +40,7 @@ class Sample(Search):
         top_p: the share of probability that may be drawn (nucleus).
         min_p: the least probability that may be drawn, as a share of the highest.
         bias: of steps that are vectors of a mixture: how much deviations shrink, by exp(-bias), and how much the
-            likeliest components gain.
+            likeliest components gain; frames have a length of the middle exp(-bias) of theirs.
         n_best: samples per example, the most probable first; one may come twice.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the end is not drawn before so many symbols.
