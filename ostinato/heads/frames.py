@@ -207,10 +207,10 @@ class Ending(Distribution):
 
         p(end) = sigmoid(logits);   p(y) = (1 - sigmoid(logits)) p_frames(y)
 
-    The mode is the end where it is more probable than not that it has come by then. With a bias the length is drawn from
-    the middle exp(-bias) of its distribution: an end that is improbable at each of many frames seldom fails to come at
-    one of them. Of several the probabilities of
-    the end are averaged, those of having come so far, and the distributions of frames.
+    The mode is the end where it is more probable than not that it has come by then. With a bias the length is drawn
+    from the middle exp(-bias) of its distribution: an end that is improbable at each of the first frames may yet come
+    at one of them. Of several the probabilities of the end are averaged, those of having come so far, and the
+    distributions of frames.
 
     Shapes:
         targets (R, C); logits, survived (R,)
