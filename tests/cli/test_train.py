@@ -62,7 +62,13 @@ def test_a_folder_of_something_else_is_left_alone(here, refused, option):
     refused("train", "tiny.yaml", "--out", "photos", *option, says=["photos: exists and is no run", "--out"])
     assert [path.name for path in (here / "photos").iterdir()] == ["one.jpg"]
     refused("train", "tiny.yaml", "--out", "train.tsv", *option, says=["train.tsv"])
-    refused("train", "tiny.yaml", "--out", "r" * 300, *option, says=["the name is too long", "choose a shorter one"])
+
+
+def test_the_advice_on_a_long_name_is_followed(here, cli, refused):
+    says = ["the name is too long for this disk; choose a shorter one"]
+    for option in ((), ("--resume",), ("--overwrite",)):
+        refused("train", "tiny.yaml", "--out", "r" * 300, *option, says=says)
+    assert cli("train", "tiny.yaml", "--out", "r" * 30).code == 0
 
 
 def test_a_name_that_no_file_can_have_names_none(here, refused):

@@ -1,5 +1,6 @@
 """Pictures of every kind of file, and what is no picture."""
 
+import errno
 import io
 import struct
 import warnings
@@ -132,6 +133,22 @@ def test_what_is_no_picture_is_refused(raw, message):
     with warnings.catch_warnings(), pytest.raises(DataError, match=message):
         warnings.simplefilter("error")
         seen(raw)
+
+
+def test_the_advice_on_a_picture_that_may_not_be_read_is_followed(tmp_path, monkeypatch):
+    path = tmp_path / "red.png"
+    path.write_bytes(file(half_red()))
+
+    def barred(self):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with (
+        monkeypatch.context() as locked,
+        pytest.raises(DataError, match="'.*red.png' cannot be read: Permission denied; see who may read it"),
+    ):
+        locked.setattr(type(path), "read_bytes", barred)
+        seen(str(path))
+    np.testing.assert_array_equal(seen(str(path)), seen(file(half_red())))
 
 
 @pytest.mark.parametrize(
