@@ -253,12 +253,13 @@ class Graph(nn.Module):
             read[0] = read[0]._replace(steps=pooled)
         if output not in self.joins:
             return read
-        joined, around = self._joined[output]
-        return [self.joins[output].join([read[at] for at in joined]), *(read[at] for at in around)]
+        joined, beside = self.parted(output, read)
+        return [self.joins[output].join(joined), *beside]
 
-    def parts_joined(self, output: str, encoded: Mapping[str, Encoded]) -> list[Encoded]:
-        """What the join of an output reads."""
-        return [encoded[self.reads[output][at]] for at in self._joined[output][0]]
+    def parted(self, output: str, read: list[Encoded]) -> tuple[list[Encoded], list[Encoded]]:
+        """Of what an output reads, what its join makes into one, and what its head takes beside that."""
+        joined, beside = ([read[at] for at in places] for places in self._joined[output])
+        return joined, beside
 
     def as_continued(self, output: str, steps: Steps) -> Steps:
         """The input that an output continues, as its encoder reads it for this output."""

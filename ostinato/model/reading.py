@@ -83,8 +83,9 @@ class Reading:
         graph = self.graph
         head = graph.heads[output]
         if output in graph.joins and graph.joins[output].draws_codes:
-            encoded, cost = graph.joins[output].scored(graph.parts_joined(output, self._read_by(output)))
-            scored = head.score(of_rows([encoded], rows), targets)
+            joined, beside = graph.parted(output, list(self._read_by(output).values()))
+            encoded, cost = graph.joins[output].scored(joined)
+            scored = head.score(of_rows([encoded, *beside], rows), targets)
             cost = cost if rows is None else cost.index_select(0, rows)
             return dataclasses.replace(scored, log_probability=scored.log_probability - cost, distance=cost)
         of = graph.continues.get(output)

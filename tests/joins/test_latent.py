@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import ostinato
 from ostinato import api
 from ostinato.cli.main import group
 from ostinato.encoders.contract import Encoded
@@ -59,6 +60,7 @@ outputs:
 search: greedy
 training: {epochs: 25, batch_rows: 8, optimizer: {type: adam, learning_rate: 0.01}, schedule: constant}
 """
+COUNTED = {"column": "word", "type": "text", "encoder": {"type": "ngrams"}}
 WORDS = ["aaaa", "bbbb", "abab", "baba"]
 
 
@@ -95,6 +97,20 @@ def test_words_are_bounded_generated_and_mixed(tmp_path):
     # A bound: it is not better than the entropy of four words of equal chance.
     scores = api.score(run, str(tmp_path / "words.jsonl"), device="cpu")["again"].log_probability
     assert math.log(3.5) < -sum(scores) / len(scores) < 12.0
+
+
+def test_what_is_counted_beside_a_code_is_scored_with_it(tmp_path):
+    draw = random.Random(0)
+    words = [draw.choice(WORDS) for _ in range(48)]
+    rows = [{"word": word, "kind": word[0]} for word in words]
+    model = ostinato.Model(
+        {"word": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 8}}, "counted": COUNTED},
+        {"kind": {"type": "category", "join": {"type": "latent", "size": 2}}},
+        training={"epochs": 2},
+    )
+    model.fit(rows[:32], rows[32:], device="cpu", folder=tmp_path / "run")
+    measured = model.evaluate(rows[32:]).outputs["kind"]
+    assert math.isfinite(measured["log_loss"].value) and 0 <= measured["accuracy"].value <= 100, list(measured)
 
 
 def test_a_run_without_a_code_is_refused_with_what_to_do():
