@@ -108,7 +108,7 @@ def test_an_interval_without_zero_that_proves_nothing_says_why():
 
 def test_where_nothing_is_left_to_improve_nothing_is_advised(here, cli, table):
     table("rule", 200, by_rule)
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=6", "--run", "run")
     assert "as good as the baseline" in said.out and "no row of these is left to improve" in said.out
     assert following(said).startswith("ostinato predict run ")
 
