@@ -15,11 +15,8 @@ from ostinato.layers.dropout import dropped
 from ostinato.layers.pooling import Pool, Pooling
 from ostinato.steps import Layout, Steps
 
-ASKED = {
-    "last": ("a summary", "mean, max or attention"),
-    "concatenated": ("steps and a summary", "mean, max, attention or last"),
-}
-"""What a pooling reads, and what to choose where it is not there."""
+ASKED = {"last": ("a summary", "mean, max or attention")}
+"""What a pooling reads, and what to choose where no input has it."""
 
 
 class Summaries(nn.Module):
@@ -28,23 +25,26 @@ class Summaries(nn.Module):
         x = [p_1; ...; p_n]                    one pooled vector for each input
         x = relu(W x + b)                      with a layer
 
+    An input that has a summary and no steps, such as a number, gives its summary.
+
     Args:
         sizes: of each input.
         pool: how an input's steps become one vector.
         layer_size: the width of the layer, or None.
 
     Errors:
-        ConfigError: an input lacks what is pooled, or nothing is read.
+        ConfigError: an input lacks a summary where that is read, no input has steps to pool, or nothing is read.
     """
 
     def __init__(self, sizes: Sequence[Sizes], *, pool: Pool, layer_size: int | None):
         super().__init__()
-        widths = [_width(pool, size) for size in sizes]
-        if not widths or None in widths:
-            place = f"input {widths.index(None) + 1} of {len(widths)} gives none" if widths else "it reads no input"
+        pools = [_pool(pool, size) for size in sizes]
+        widths = [_width(kind, size) for kind, size in zip(pools, sizes)]
+        if pool not in pools or None in widths:
+            place = f"input {widths.index(None) + 1} of {len(widths)} gives none" if None in widths else "it reads none"
             what, other = ASKED.get(pool, ("steps", "last"))
             raise ConfigError(f"pool: {pool} needs {what}, and {place}; choose {other}, or another encoder")
-        self.pools = nn.ModuleList(Pooling(pool, width) for width in widths)
+        self.pools = nn.ModuleList(Pooling(kind, width) for kind, width in zip(pools, widths))
         self.layer = None if layer_size is None else nn.Linear(sum(widths), layer_size)
         self.size = layer_size or sum(widths)
 
@@ -57,6 +57,11 @@ class Summaries(nn.Module):
             return x
         x = torch.relu(linear(x, self.layer.weight, self.layer.bias))
         return dropped(x, dropout) if dropout else x
+
+
+def _pool(pool: Pool, size: Sizes) -> Pool:
+    """How an input is pooled: one without steps gives its summary."""
+    return "last" if size.steps is None else pool
 
 
 def _width(pool: Pool, size: Sizes) -> int | None:

@@ -46,7 +46,7 @@ class Classifier(ScoredLabels):
 
     Args:
         pool: how the steps of an input become one vector; last: the encoder's own summary; concatenated:
-            that, their largest and their mean, side by side.
+            that, their largest and their mean, side by side. An input without steps gives its summary.
         layer_size: the width of a layer between the vectors and the labels; null: none.
         dropout: on the vectors and on the layer.
         label_smoothing: share of each target's probability that is spread over all labels (Szegedy 2016).
@@ -55,7 +55,7 @@ class Classifier(ScoredLabels):
             2017).
 
     Errors:
-        ConfigError: the output is none of labels, an input lacks what is pooled,
+        ConfigError: the output is none of labels, an input lacks what is pooled, or none has steps where they are,
             or weights are asked for without counts.
         DataError: the targets are not one for each example.
 

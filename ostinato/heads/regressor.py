@@ -35,7 +35,8 @@ class Regressor(Predictor):
         targets (B, C)
 
     Args:
-        pool: how the steps of an input become one vector; last: the encoder's own summary.
+        pool: how the steps of an input become one vector; last: the encoder's own summary, which an input without
+            steps always gives.
         layer_size: the width of a layer between the vectors and the numbers; null: none.
         dropout: on the vectors and on the layer.
         loss: how distance counts.

@@ -218,10 +218,14 @@ def test_weights_without_counts_are_refused():
         head(Labels(3), class_weights="balanced")
 
 
-@pytest.mark.parametrize("pool", ["mean", "max", "attention"])
-def test_pooling_steps_that_are_not_there_is_refused(pool):
-    with pytest.raises(ConfigError, match=f"pool: {pool} needs steps, and input 2 of 2 .* choose last"):
-        registry.make("heads", "classifier", (Labels(3), [Sizes(4, 4), Sizes(None, 4)]), {"pool": pool})
+@pytest.mark.parametrize("pool", ["mean", "max", "attention", "concatenated"])
+def test_an_input_without_steps_gives_its_summary_and_without_any_steps_pooling_them_is_refused(pool):
+    made = registry.make("heads", "classifier", (Labels(3), [Sizes(4, 4), Sizes(None, 5)]), {"pool": pool})
+    text = Encoded(Steps(torch.randn(5, 4), Layout([2, 3])), torch.randn(2, 4), None)
+    number = Encoded(None, torch.randn(2, 5), None)
+    torch.testing.assert_close(made.features([text, number])[:, -5:], number.summary)
+    with pytest.raises(ConfigError, match=f"pool: {pool} needs steps, and it reads none; choose last"):
+        registry.make("heads", "classifier", (Labels(3), [Sizes(None, 4), Sizes(None, 4)]), {"pool": pool})
 
 
 def test_a_summary_that_is_not_there_is_refused():

@@ -209,7 +209,7 @@ FEW = {"story": "tokens", "question": "tokens"}
 RULES = "18 different words, each 13,939 times: texts made by rules"
 
 
-SMALL_NGRAMS = {"type": "text", "encoder": {"type": "ngrams", "size": 8}}
+NARROW_NGRAMS = {"type": "text", "encoder": {"type": "ngrams", "size": 8}}
 TEXT, ONE_WAY = {"t": "text"}, {"t": {"type": "text", "encoder": {"bidirectional": False}}}
 
 
@@ -220,17 +220,19 @@ TEXT, ONE_WAY = {"t": "text"}, {"t": {"type": "text", "encoder": {"bidirectional
         ({"t": "text", "u": "text"}, {"y": "category"}, "attention"),
         ({**TEXT, "n": {"type": "text", "encoder": "ngrams"}}, {"y": "category"}, "attention"),
         (TEXT, {"y": {"type": "category", "head": {"pool": "max"}}}, "max"),
-        ({**TEXT, "n": SMALL_NGRAMS}, {"y": "category"}, "last"),
-        ({**TEXT, "n": {"type": "text", "encoder": "ngrams"}}, {"y": "category", "z": "category"}, "last"),
-        ({**TEXT, "number": "number"}, {"y": "category"}, "last"),
-        ({"t": "tokens"}, {"y": "category"}, "last"),
+        ({**TEXT, "n": NARROW_NGRAMS}, {"y": "category"}, "attention"),
+        ({**TEXT, "n": {"type": "text", "encoder": "ngrams"}}, {"y": "category", "z": "category"}, "attention"),
+        ({**TEXT, "number": "number", "kind": "category"}, {"y": "category"}, "attention"),
+        ({"t": "tokens"}, {"y": "category"}, "attention"),
+        ({"number": "number"}, {"y": "category"}, "last"),
+        ({**TEXT, "s": "series"}, {"y": "category"}, "last"),
         ({"t": {"type": "text", "encoder": "convolutional"}}, {"y": "category"}, "last"),
         (ONE_WAY, {"y": "category"}, "last"),
         (TEXT, {"y": "number"}, "last"),
         ({"t": "text", "u": "text"}, {"y": {"type": "category", "join": "compare"}}, "last"),
     ],
 )
-def test_labels_of_texts_alone_weigh_the_words_of_both_directions(inputs, outputs, pool):
+def test_labels_weigh_the_words_of_both_directions(inputs, outputs, pool):
     assert planned(inputs, outputs, 500).settings.outputs["y"].head.pool == pool
 
 

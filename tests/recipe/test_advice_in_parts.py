@@ -244,7 +244,7 @@ two | inputs.text={type: text, tokenizer: char, encoder: {type: ngrams, size: 2}
 classify | inputs.size=number ; outputs.label.join=attend | give it an encoder that does (recurrent, convolutional),
     name it first under `reads`, or choose join: concatenate, add or gate | outputs.label.join=concatenate |
     outputs.label.join=add | outputs.label.join=gate
-classify | inputs.size=number ; outputs.label.head={pool: mean} | choose last, or another encoder |
+classify | inputs={size: number} ; outputs.label.head={pool: mean} | choose last, or another encoder |
     outputs.label.head.pool=last
 translate | search=greedy ; search.width=3 | 'width' belongs to type: beam | search.type=beam
 classify | inputs.text.tokenizer={type: word, min_count: 1000} | lower min_count | inputs.text.tokenizer.min_count=1
