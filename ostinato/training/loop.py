@@ -610,9 +610,8 @@ class _Session:
         left = (now - since) / (place.updates - before) * max(0, self.total - place.updates)
         loss = sum(self.model.weights[name] * total / counts[name] for name, total in totals.items())
         epochs, rate = self.training.epochs, place.learning_rate
-        self.listeners.progress(
-            Progress(place.updates, self.total, place.epoch + 1, epochs, loss, self.speed, rate, left)
-        )
+        total = max(self.total, place.updates)  # Another order may make a batch more of an epoch than the first has.
+        self.listeners.progress(Progress(place.updates, total, place.epoch + 1, epochs, loss, self.speed, rate, left))
 
     def blame(
         self, parts: Sequence[Part], batches: Sequence[Any], totals: Mapping[str, float], carried: tuple[Tensor, ...]

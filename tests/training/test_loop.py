@@ -470,6 +470,18 @@ def test_within_an_epoch_the_best_part_is_kept_and_patience_ends_it(tmp_path):
     assert (curve.kept, curve.best) == (0.5, 0.5) and "no better for 0.5 epochs (best: epoch 0.5)" in curve.summary()
 
 
+def test_progress_of_epochs_with_more_batches_than_the_first_never_passes_its_total(tmp_path):
+    class Growing(Data):
+        def epoch(self, number):
+            return [part for rows in super().epoch(number) for part in np.array_split(rows, 1 + number)]
+
+    progress, data = [], Growing()
+    trained(tmp_path, data=data, epochs=2, listeners=Listeners(progress=progress.append), schedule="linear")
+    assert [one.update for one in progress] == list(range(1, 31))
+    assert [one.total_updates for one in progress] == [20] * 20 + list(range(21, 31))
+    assert all(one.learning_rate >= 0 for one in progress)
+
+
 def test_a_schedule_ends_where_the_updates_end(tmp_path):
     rates = []
     listeners = Listeners(progress=lambda progress: rates.append((progress.learning_rate, progress.total_updates)))
