@@ -54,7 +54,7 @@ def run(tmp_path_factory):
             csv.writer(file).writerows([("id", "text", "label"), *((at, *row) for at, row in enumerate(listed))])
     model = ostinato.Model(
         {"text": {"type": "tokens", "encoder": {"type": "recurrent", "hidden_size": 8, "dropout": 0.0}}},
-        {"label": "category"},
+        {"label": {"type": "category", "head": {"pool": "last"}}},
         data={"train": str(folder / "train.csv"), "valid": str(folder / "valid.csv")},
         training={"epochs": 15, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.03}},
     )
