@@ -40,8 +40,9 @@ POOL = "attention"
 """What labels of texts and tokens read of a recurrent encoder of both directions, in place of its last states. Log loss
 in validation of bare types, last states and attention: SST 0.403, 0.398; MR 0.457, 0.451; surnames 0.576, 0.568; AG
 News 0.375, 0.365; MRPC 0.615, 0.607; SST of five 1.341, 1.336; splice junctions 0.075, 0.064 and 0.121, 0.101 (two
-seeds); ATIS, its slots with it, 0.171, 0.137 and 0.224, 0.160; WiLI 0.0845, 0.0844; IMDb 0.297, 0.298; whole film
-reviews 0.356, 0.356. Series of measurements gained nothing: HAR 0.078, 0.079; digits by pen 0.019, 0.023."""
+seeds); WiLI 0.0845, 0.0844; IMDb 0.297, 0.298; whole film reviews 0.356, 0.356. Series of measurements gained nothing:
+HAR 0.078, 0.079; digits by pen 0.019, 0.023. Beside labels of the steps last states stay: with attention the intents of
+ATIS are learnt before its slots, whose F1 in test was 93.4 for 95.7."""
 
 COUNTED_ROWS = 64
 """Rows in a batch where all inputs are counted."""
@@ -289,9 +290,10 @@ def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name
 
 def _reads_words(settings: Settings, name: str) -> bool:
     """Whether an output of labels reads words, side by side with whatever has no steps, and all that has is words that
-    recurrent encoders read in both directions."""
+    recurrent encoders read in both directions, whose steps no other output labels."""
     output, inputs = settings.outputs[name], settings.inputs
-    if output.join is not None or component("heads", output.head.type).sums:
+    beside = any(alignments.of(other).labels_steps for other in settings.outputs.values())
+    if beside or output.join is not None or component("heads", output.head.type).sums:
         return False
     columns = {
         reader: component("modalities", inputs[reader].type)

@@ -224,6 +224,7 @@ TEXT, ONE_WAY = {"t": "text"}, {"t": {"type": "text", "encoder": {"bidirectional
         ({**TEXT, "n": {"type": "text", "encoder": "ngrams"}}, {"y": "category", "z": "category"}, "attention"),
         ({**TEXT, "number": "number", "kind": "category"}, {"y": "category"}, "attention"),
         ({"t": "tokens"}, {"y": "category"}, "attention"),
+        ({"t": "tokens"}, {"y": "category", "tags": "tags"}, "last"),
         ({"number": "number"}, {"y": "category"}, "last"),
         ({**TEXT, "s": "series"}, {"y": "category"}, "last"),
         ({"t": {"type": "text", "encoder": "convolutional"}}, {"y": "category"}, "last"),
