@@ -15,9 +15,6 @@ from ostinato.layers.dropout import dropped
 from ostinato.layers.pooling import Pool, Pooling
 from ostinato.steps import Layout, Steps
 
-ASKED = {"last": ("a summary", "mean, max or attention")}
-"""What a pooling reads, and what to choose where no input has it."""
-
 
 class Summaries(nn.Module):
     """One vector for each example, of all inputs that are read.
@@ -42,7 +39,8 @@ class Summaries(nn.Module):
         widths = [_width(kind, size) for kind, size in zip(pools, sizes)]
         if pool not in pools or None in widths:
             place = f"input {widths.index(None) + 1} of {len(widths)} gives none" if None in widths else "it reads none"
-            what, other = ASKED.get(pool, ("steps", "last"))
+            no_summary = pool == "last" or None in widths
+            what, other = ("a summary", "mean, max or attention") if no_summary else ("steps", "last")
             raise ConfigError(f"pool: {pool} needs {what}, and {place}; choose {other}, or another encoder")
         self.pools = nn.ModuleList(Pooling(kind, width) for kind, width in zip(pools, widths))
         self.layer = None if layer_size is None else nn.Linear(sum(widths), layer_size)

@@ -83,7 +83,7 @@ def _format(source: Path) -> str:
         return found[0]
     if found:
         raise ConfigError(f"{source}: {' and '.join(found)} all recognise it; name one, as --format {found[0]}")
-    inside = sorted(path.name + "/" * os.path.isdir(path) for path in source.iterdir())
+    inside = sorted(path.name + "/" * path.is_dir() for path in source.iterdir())
     more = f" and {len(inside) - SHOWN} more" if len(inside) > SHOWN else ""
     looked = "".join(f"\n  {name} ({importer.tool}): {importer.looks_for}" for name, importer in every.items())
     advice = "; `ostinato evaluate` and all others take this run as it is" if bundles.exists(source) else ""

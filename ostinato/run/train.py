@@ -519,7 +519,7 @@ def clear(folder: Path) -> None:
             bundles.DESCRIPTION,
         ):
             path = folder / name
-            shutil.rmtree(path) if os.path.isdir(path) else path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _describe(folder: Path, bundle: bundles.Bundle, recipe: Recipe) -> None:

@@ -228,11 +228,12 @@ def test_an_input_without_steps_gives_its_summary_and_without_any_steps_pooling_
         registry.make("heads", "classifier", (Labels(3), [Sizes(None, 4), Sizes(None, 4)]), {"pool": pool})
 
 
-def test_a_summary_that_is_not_there_is_refused():
+@pytest.mark.parametrize("pool", ["last", "concatenated"])
+def test_a_summary_that_is_not_there_is_refused(pool):
     with pytest.raises(
-        ConfigError, match="pool: last needs a summary, and input 1 of 1 .* choose mean, max or attention"
+        ConfigError, match=f"pool: {pool} needs a summary, and input 1 of 1 .* choose mean, max or attention"
     ):
-        registry.make("heads", "classifier", (Labels(3), [Sizes(4, None)]))
+        registry.make("heads", "classifier", (Labels(3), [Sizes(4, None)]), {"pool": pool})
 
 
 def test_more_than_one_answer_an_example_is_refused():
