@@ -1,18 +1,16 @@
 """Preparations of recordings and of pen strokes, for tools/prepare.py."""
 
-import functools
 import io
 import random
 import sys
 import wave
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _pictures import syllables
 
 from ostinato.modalities.audio import wav
 
@@ -22,9 +20,7 @@ Tables = dict[str, tuple[tuple[str, ...], list[Row]]]
 RATE = 8_000
 """Samples per second of the two sets of recordings."""
 SEED = 20150101
-WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500, "many": 20_000}
-"""Words by pen; those of `unseen` are in a font that no other split has."""
-FONTS, UNSEEN_FONT = ("futural", "rowmand", "scripts", "scriptc", "timesr", "timesrb"), "timesi"
+WHOLE = "free-spoken-digit-dataset"
 VOICES = ("george", "jackson", "nicolas", "yweweler")
 STRINGS = {"train": 1_000, "valid": 150, "test": 200}
 """Strings of spoken digits."""
@@ -100,10 +96,14 @@ def spoken_digits(root: Path) -> Tables:
     return {side: (("clip:file", "digit", "speaker"), rows) for side, rows in sides.items()}
 
 
-def unseen_voice(root: Path, *, voice: str) -> Tables:
-    """Recordings of a digit: all of one speaker to test, of the others the takes 0 to 4 to valid."""
+def unseen_voice(root: Path, *, voice: str, whole: bool = False) -> Tables:
+    """Recordings of a digit: all of one speaker to test, of the others the takes 0 to 4 to valid.
+
+    Args:
+        whole: of all six speakers, in place of the four whose recordings `spoken-digits-fsdd` holds.
+    """
     sides: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
-    for digit, speaker, take, content in _fsdd(root):
+    for digit, speaker, take, content in _takes(_whole_fsdd(root)) if whole else _fsdd(root):
         side = "test" if speaker == voice else "valid" if take < 5 else "train"
         sides[side].append((content, digit, speaker))
     return {side: (("clip:file", "digit", "speaker"), rows) for side, rows in sides.items()}
@@ -143,8 +143,21 @@ def _gap(draw: random.Random) -> int:
 
 
 def _fsdd(root: Path) -> Iterator[tuple[str, str, int, bytes]]:
+    return _takes(_recordings(root / "spoken-digits-fsdd" / "fsdd_4_speakers.zip"))
+
+
+def _whole_fsdd(root: Path) -> Iterator[tuple[str, bytes]]:
+    """The recordings of a clone of the data set's repository, whose four speakers are those of the archive."""
+    folder = root / WHOLE / "recordings"
+    names = sorted(path.name for path in folder.glob("*.wav"))
+    if not names:
+        sys.exit(f"{folder}: no recordings (.wav) there; clone Jakobovski/{WHOLE} from GitHub to {root / WHOLE}")
+    return ((name, (folder / name).read_bytes()) for name in names)
+
+
+def _takes(recordings: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str, int, bytes]]:
     """Digit, speaker, number of the take, and the file."""
-    for name, content in _recordings(root / "spoken-digits-fsdd" / "fsdd_4_speakers.zip"):
+    for name, content in recordings:
         digit, speaker, take = name.removesuffix(".wav").split("_")
         yield digit, speaker, int(take), content
 
@@ -206,7 +219,7 @@ def pendigits(root: Path) -> Tables:
     """A digit as one stroke of eight points: (dx, dy, pen_up) with the offset of the first point from (0, 0)."""
     sides = _digit_sides(root)
     return {
-        side: (("strokes", "digit"), [(_as_offsets([points]), digit) for points, digit in rows])
+        side: (("strokes", "digit"), [(as_offsets([points]), digit) for points, digit in rows])
         for side, rows in sides.items()
     }
 
@@ -223,7 +236,7 @@ def pendigit_strings(root: Path) -> Tables:
                 sheared = points + np.outer(points[:, 1], [slant, 0])
                 strokes.append(sheared + [left - sheared[:, 0].min(), 0])
                 left = strokes[-1][:, 0].max() + draw.uniform(10, 40)
-            joined.append((_as_offsets(strokes), "".join(digit for _, digit in chosen)))
+            joined.append((as_offsets(strokes), "".join(digit for _, digit in chosen)))
         tables[side] = (("strokes", "digits"), joined)
     return tables
 
@@ -244,43 +257,7 @@ def _digit_rows(path: Path) -> Iterator[tuple[np.ndarray, str]]:
         yield np.array(fields[:16], float).reshape(8, 2), fields[16].strip()
 
 
-def pen_words(root: Path | None) -> Tables:
-    """Words of syllables by a pen that follows the lines of seven fonts, slanted, turned, larger or smaller, unsteady.
-
-    No word is in two splits; the font of `unseen` is in no other. `many` are to learn to write: 4,000 are soon known
-    by heart.
-    """
-    try:
-        from HersheyFonts import HersheyFonts
-    except ImportError as why:
-        sys.exit(f"pen-words follow the fonts of a package that is not here ({why}); pip install Hershey-Fonts")
-    draw, chance, seen = random.Random(SEED), np.random.default_rng(SEED), set[str]()
-
-    @functools.cache
-    def pen(font: str) -> HersheyFonts:
-        loaded = HersheyFonts()
-        loaded.load_default_font(font)
-        return loaded
-
-    def row(font: str) -> Row:
-        word = next(word for word in iter(lambda: syllables(draw, 3), None) if word not in seen)
-        words.add(word)
-        strokes = [np.array(stroke, float) for stroke in pen(font).strokes_for_text(word)]
-        (slant, turn), size = chance.uniform(-0.2, 0.2, 2), chance.uniform(0.85, 1.15)
-        shape = size * np.array([[1, turn / 2], [slant - turn / 2, 1]])
-        moved = [(stroke - strokes[0][0]) @ shape + chance.normal(0, 0.3, stroke.shape) for stroke in strokes]
-        return _as_offsets(moved), word, font
-
-    tables: Tables = {}
-    for split, count in WORDS.items():
-        words: set[str] = set()
-        fonts = (UNSEEN_FONT,) if split == "unseen" else FONTS
-        tables[split] = (("strokes", "word", "font"), [row(draw.choice(fonts)) for _ in range(count)])
-        seen |= words
-    return tables
-
-
-def _as_offsets(strokes: Sequence[np.ndarray]) -> list[list[float]]:
+def as_offsets(strokes: Sequence[np.ndarray]) -> list[list[float]]:
     points = np.concatenate(strokes)
     offsets = np.diff(points, axis=0, prepend=np.zeros((1, 2)))
     lifts = np.zeros((len(points), 1))

@@ -35,12 +35,14 @@
     an4 (.jsonl)                        sound, words, phones
     spoken-digits (folders)             clip, digit, speaker
     unseen-voice-NAME (folders)         clip, digit, speaker; all of one speaker to test
+    unseen-voice-NAME-of-six (folders)  the same, of the six speakers of DATA/free-spoken-digit-dataset, a clone of
+                                        that repository
     spoken-digit-strings (folders)      clip, digits
     yes-no (folders)                    clip, words
     pendigits (.jsonl)                  strokes, digit
     pendigit-strings (.jsonl)           strokes, digits
     kanji, sheep (.jsonl)               drawing
-    pen-words (.jsonl)                  strokes, word, font
+    pen-words, pen-words-more (.jsonl)  strokes, word, font; more: those of DATA/single-stroke-fonts in training too
     shapes (folders)                    picture, caption, number, most, biggest, question, answer (unseen too)
     shapes-questions (folders)          picture, question, answer (unseen too)
     digit-lines, word-lines (folders)   line, digits or word
@@ -69,6 +71,7 @@ from pathlib import Path
 from typing import Any
 
 import _captions
+import _letters
 import _pictures
 import _sound
 import _texts
@@ -543,6 +546,10 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "an4": _sound.an4,
     "spoken-digits": _sound.spoken_digits,
     **{f"unseen-voice-{voice}": functools.partial(_sound.unseen_voice, voice=voice) for voice in _sound.VOICES},
+    **{
+        f"unseen-voice-{voice}-of-six": functools.partial(_sound.unseen_voice, voice=voice, whole=True)
+        for voice in _sound.VOICES
+    },
     "spoken-digit-strings": _sound.spoken_digit_strings,
     "yes-no": _sound.yes_no,
     "pendigits": _sound.pendigits,
@@ -557,10 +564,11 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "pendigit-strings": _sound.pendigit_strings,
     "kanji": _sound.kanji,
     "sheep": _sound.sheep,
-    "pen-words": _sound.pen_words,
+    "pen-words": _letters.pen_words,
+    "pen-words-more": _letters.pen_words_more,
     **{f"nottingham-{kind}": functools.partial(nottingham_tunes, notation=kind) for kind in ("abc", "midi")},
 }
-PEN = ("pendigits", "pendigit-strings", "kanji", "sheep", "pen-words")
+PEN = ("pendigits", "pendigit-strings", "kanji", "sheep", "pen-words", "pen-words-more")
 TUNES = ("nottingham-abc", "nottingham-midi")
 LISTS = (
     "japanese-vowels",

@@ -180,7 +180,7 @@ def _of_svg(root: ElementTree.Element) -> Iterator[np.ndarray]:
         corners = [element.get(name, "0") for name in ("x1", "y1", "x2", "y2")]
         numbers = re.split(r"[\s,]+", element.get("points", "").strip() or " ".join(corners))
         if element.get("d") is not None:
-            yield from _of_path(element.get("d", ""))
+            yield from of_path(element.get("d", ""))
         elif not element.tag.endswith("path"):
             try:
                 yield np.array([float(number) for number in numbers]).reshape(-1, 2)
@@ -188,7 +188,7 @@ def _of_svg(root: ElementTree.Element) -> Iterator[np.ndarray]:
                 raise DataError(f"a line of the SVG has points that are no pairs of numbers: {why}; mend it") from None
 
 
-def _of_path(text: str) -> Iterator[np.ndarray]:
+def of_path(text: str) -> Iterator[np.ndarray]:
     """The strokes of the commands M, L, H, V, C, S, Q and Z, and their relative forms."""
     words, place = _COMMAND.findall(text), 0
     here, command, control = np.zeros(2), "M", None

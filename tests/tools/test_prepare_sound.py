@@ -3,7 +3,6 @@
 import itertools
 import json
 import sys
-import types
 import wave
 import zipfile
 from pathlib import Path
@@ -39,6 +38,23 @@ def manifest(folder):
 
 def listed(folder, split):
     return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+
+
+def test_a_voice_is_left_out_of_four_and_of_the_six_of_a_clone(tmp_path, tool):
+    names = {f"{digit}_{voice}_{take}.wav": 0.5 for digit in range(2) for voice in ("ann", "george") for take in (0, 9)}
+    recordings(tmp_path / "spoken-digits-fsdd/fsdd_4_speakers.zip", names)
+    made = tool.prepare("unseen-voice-george", tmp_path, tmp_path)
+    assert {path.name: count for path, count in made.items()} == {"train": 2, "valid": 2, "test": 4}
+    with pytest.raises(SystemExit, match="clone Jakobovski/free-spoken-digit-dataset from GitHub to"):
+        tool.prepare("unseen-voice-george-of-six", tmp_path, tmp_path)
+    folder = tmp_path / "free-spoken-digit-dataset/recordings"
+    folder.mkdir(parents=True)
+    for name in (*names, "1_lucas_9.wav"):
+        (folder / name).write_bytes(wav(np.full(400, 0.5)))
+    made = tool.prepare("unseen-voice-george-of-six", tmp_path, tmp_path)
+    assert {path.name: count for path, count in made.items()} == {"train": 3, "valid": 2, "test": 4}
+    _, rows = manifest(tmp_path / "prepared-unseen-voice-george-of-six/train")
+    assert {row[2] for row in rows} == {"ann", "lucas"}
 
 
 def test_a_take_is_in_one_split_and_strings_of_digits_are_joined_within_it(tmp_path, tool, monkeypatch):
@@ -155,33 +171,3 @@ def test_drawings_keep_their_split_and_a_missing_array_is_named(tmp_path, tool):
         tool.prepare("kanji", tmp_path, tmp_path)
     with pytest.raises(SystemExit, match="there is no such file; --data-root"):
         tool.prepare("sheep", tmp_path, tmp_path)
-
-
-class Fonts:
-    """Letters of one line each, and a dot."""
-
-    def load_default_font(self, name):
-        self.name = name
-
-    def strokes_for_text(self, word):
-        every = ([[(9 * place, 0), (9 * place, ord(letter))], [(9 * place, -1)]] for place, letter in enumerate(word))
-        return itertools.chain.from_iterable(every)
-
-
-def test_words_by_pen_and_their_font_are_new_in_later_splits(tmp_path, tool, monkeypatch):
-    sound = sys.modules["_sound"]
-    monkeypatch.setattr(sound, "WORDS", {"train": 40, "valid": 10, "test": 10, "unseen": 10, "many": 60})
-    monkeypatch.setitem(sys.modules, "HersheyFonts", None)
-    with pytest.raises(SystemExit, match="pen-words follow the fonts .*; pip install Hershey-Fonts"):
-        tool.prepare("pen-words", None, tmp_path)
-    monkeypatch.setitem(sys.modules, "HersheyFonts", types.SimpleNamespace(HersheyFonts=Fonts))
-    assert list(tool.prepare("pen-words", None, tmp_path).values()) == [40, 10, 10, 10, 60]
-    rows = {name: listed(tmp_path / "prepared-pen-words", name) for name in sound.WORDS}
-    words = [{row["word"] for row in own} for own in rows.values()]
-    assert all(not one & other for one, other in itertools.combinations(words, 2))
-    assert {row["font"] for row in rows["unseen"]} == {sound.UNSEEN_FONT}
-    assert {row["font"] for name in ("train", "test", "many") for row in rows[name]} <= set(sound.FONTS)
-    row = rows["train"][0]
-    assert [up for *_, up in row["strokes"]] == [0, 1, 1] * len(row["word"])
-    across = sum(x for x, *_ in row["strokes"])
-    assert len(row["word"]) * 5 < across + 10 < len(row["word"]) * 30 + 40

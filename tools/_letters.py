@@ -1,0 +1,119 @@
+"""Preparation of words by pen, for tools/prepare.py: lines of single-stroke fonts, drawn unsteadily."""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from _pictures import SEED, syllables
+from _sound import as_offsets
+
+from ostinato.errors import OstinatoError
+from ostinato.modalities._pen import of_path
+
+Row = tuple[Any, ...]
+Tables = dict[str, tuple[tuple[str, ...], list[Row]]]
+Pen = Callable[[str], list[np.ndarray]]
+"""The strokes of a word in a font, each the places of its points (n, 2); y grows downwards."""
+
+WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500, "many": 20_000}
+"""Words by pen; those of `unseen` are in a font that no other split has."""
+FONTS, UNSEEN_FONT = ("futural", "rowmand", "scripts", "scriptc", "timesr", "timesrb"), "timesi"
+MORE_WORDS = 8_000
+"""Training words in fonts of files, beside those of `train`."""
+FOLDER = "single-stroke-fonts"
+"""Holds SVG fonts, below the data root."""
+BASELINE, X_HEIGHT = 9.0, 12.0
+"""Where letters of files stand, and the height of their x: about those of the package's fonts."""
+
+
+def pen_words(root: Path | None) -> Tables:
+    """Words of syllables by a pen that follows the lines of seven fonts, slanted, turned, larger or smaller, unsteady.
+
+    No word is in two splits; the font of `unseen` is in no other. `many` are to learn to write: 4,000 are soon known
+    by heart.
+    """
+    return _tables({})
+
+
+def pen_words_more(root: Path) -> Tables:
+    """The same words, and in training others in each font of DATA/single-stroke-fonts, whose files end in .svg.
+
+    Such fonts are in the package hersheytext of npm (`npm pack hersheytext`; those whose names begin with EMS are of
+    the SIL Open Font License).
+    """
+    files = sorted((root / FOLDER).glob("*.svg"))
+    if not files:
+        sys.exit(
+            f"{root / FOLDER}: no fonts (.svg) there; npm pack hersheytext has some below svg_fonts, of which those "
+            "called EMS are no copies of what is in training already"
+        )
+    tables = _tables({file.stem: _of_file(file) for file in files})
+    columns, more = tables.pop("more")
+    return tables | {"train": (columns, tables["train"][1] + more)}
+
+
+def _tables(more: dict[str, Pen]) -> Tables:
+    draw, chance, seen = random.Random(SEED), np.random.default_rng(SEED), set[str]()
+    pens = {font: _of_package(font) for font in (*FONTS, UNSEEN_FONT)} | more
+
+    def row(font: str) -> Row:
+        word = next(word for word in iter(lambda: syllables(draw, 3), None) if word not in seen)
+        words.add(word)
+        strokes = pens[font](word)
+        (slant, turn), size = chance.uniform(-0.2, 0.2, 2), chance.uniform(0.85, 1.15)
+        shape = size * np.array([[1, turn / 2], [slant - turn / 2, 1]])
+        moved = [(stroke - strokes[0][0]) @ shape + chance.normal(0, 0.3, stroke.shape) for stroke in strokes]
+        return as_offsets(moved), word, font
+
+    tables: Tables = {}
+    for split, count in WORDS.items() if not more else (*WORDS.items(), ("more", MORE_WORDS)):
+        words: set[str] = set()
+        fonts = {"unseen": (UNSEEN_FONT,), "more": tuple(more)}.get(split, FONTS)
+        tables[split] = (("strokes", "word", "font"), [row(draw.choice(fonts)) for _ in range(count)])
+        seen |= words
+    return tables
+
+
+def _of_package(font: str) -> Pen:
+    """A font of the package Hershey-Fonts."""
+    try:
+        from HersheyFonts import HersheyFonts
+    except ImportError as why:
+        sys.exit(f"pen-words follow the fonts of a package that is not here ({why}); pip install Hershey-Fonts")
+    loaded = HersheyFonts()
+    loaded.load_default_font(font)
+    return lambda word: [np.array(stroke, float) for stroke in loaded.strokes_for_text(word)]
+
+
+def _of_file(path: Path) -> Pen:
+    """An SVG font: glyphs with paths, of which y grows upwards from the line that letters stand on."""
+    glyphs = {glyph.get("unicode", ""): glyph for glyph in _glyphs(path)}
+    try:
+        strokes = {letter: list(of_path(glyph.get("d", ""))) for letter, glyph in glyphs.items()}
+        widths = {letter: float(glyph.get("horiz-adv-x", "nan")) for letter, glyph in glyphs.items()}
+    except (OstinatoError, ValueError) as why:
+        sys.exit(f"{path}: a glyph is no line of a pen: {why}; take the file away")
+    if missing := [letter for letter in "abcdefghijklmnopqrstuvwxyz" if not strokes.get(letter)]:
+        sys.exit(f"{path}: has no letter {missing[0]}; take the file away")
+    scale = X_HEIGHT / np.ptp(np.concatenate(strokes["x"])[:, 1])
+
+    def pen(word: str) -> list[np.ndarray]:
+        left, placed = 0.0, []
+        for letter in word:
+            placed += [(stroke + [left, 0]) * [scale, -scale] + [0, BASELINE] for stroke in strokes[letter]]
+            left += widths[letter]
+        return placed
+
+    return pen
+
+
+def _glyphs(path: Path) -> Iterator[ElementTree.Element]:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as why:
+        sys.exit(f"{path}: this is no SVG: {why}; take the file away")
+    return (element for element in root.iter() if element.tag.rpartition("}")[2] == "glyph" and element.get("d"))
