@@ -1,6 +1,7 @@
 """Is more effort better than a default run, and than other tools in the same time?
 
     python benchmarks/effort.py --data-root DATA                   --effort 3 beside the default run, ten sets
+    python benchmarks/effort.py --data-root DATA --own-time        the same, each for as long as it takes by itself
     python benchmarks/effort.py --data-root DATA --rival flaml     beside FLAML on n-grams, four sets of text
     python benchmarks/effort.py --data-root DATA --rival autogluon beside AutoGluon, two tables and two series
     python benchmarks/effort.py --install flaml                    a rival into .peers, once
@@ -78,7 +79,7 @@ class Asked:
 
     Args:
         rival: what is measured beside `--effort`.
-        minutes: of both.
+        minutes: of both; None: as long as each takes by itself.
         part: `valid` or `test`.
         rows: the most rows of a table; None: all.
         threads: of both.
@@ -89,7 +90,7 @@ class Asked:
     """
 
     rival: str
-    minutes: float
+    minutes: float | None
     part: str
     rows: int | None
     threads: int
@@ -120,7 +121,8 @@ def trained(chosen: Set, files: Files, effort: int, asked: Asked) -> tuple[Run, 
     """A run of the command line, and its seconds."""
     words = command_of(chosen, files, asked.minutes) + (["--effort", str(effort)] if effort > 1 else [])
     facts = json.dumps([state_of_package(), words[2:], files.train.read_text(encoding="utf-8"), asked.threads])
-    name = f"{chosen.name}-{effort}-{60 * asked.minutes:.0f}s-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    span = "own" if asked.minutes is None else f"{60 * asked.minutes:.0f}s"
+    name = f"{chosen.name}-{effort}-{span}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
     folder = asked.work / "runs" / name
     words = [sys.executable, "-m", "ostinato", *words, "--run", str(folder), "--device", "cpu", "--overwrite"]
     path = os.pathsep.join([str(Path(ostinato.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
@@ -162,6 +164,7 @@ def predicted(
     chosen: Set, files: Files, run: Run, examples: Examples, own: Predictions, asked: Asked
 ) -> tuple[Predictions, float]:
     """What a rival predicts of these examples, and its seconds."""
+    assert asked.minutes is not None
     folder = asked.work / "rivals" / f"{chosen.name}-{asked.rival}-{60 * asked.minutes:.0f}s-{asked.part}-{asked.rows}"
     order = {"minutes": asked.minutes, "threads": asked.threads, "folder": str(folder), **_task(chosen, files, own)}
     write(folder.with_suffix(".order.json"), json.dumps(order, ensure_ascii=False))
@@ -216,12 +219,15 @@ def install(rival: str) -> None:
 def summary(rows: list[dict[str, Any]]) -> str:
     """The rows of each rival and time, p corrected for all of them."""
     lines = []
-    for rival, minutes in sorted({(row["rival"], row["minutes"]) for row in rows}):
+    for rival, minutes in sorted(
+        {(row["rival"], row["minutes"]) for row in rows}, key=lambda pair: (pair[0], pair[1] or 0)
+    ):
         known = [row for row in rows if (row["rival"], row["minutes"]) == (rival, minutes)]
         corrected = holm([row["p_value"] for row in known])
         better = sum(row["better"] == "second" for row in known)
         worse = sum(row["better"] == "first" and p < 0.05 for row, p in zip(known, corrected))
-        lines.append(f"{rival}, {minutes:g} minutes: better on {better} of {len(known)}, worse on {worse} (Holm)")
+        span = "its own time" if minutes is None else f"{minutes:g} minutes"
+        lines.append(f"{rival}, {span}: better on {better} of {len(known)}, worse on {worse} (Holm)")
         lines += [f"  {line_of(row)}, p {p:.3g} (Holm)" for row, p in zip(known, corrected)]
         gains = [_reduction(row) for row in known if math.isfinite(_reduction(row))]
         lines += [f"  mean reduction of the error: {statistics.fmean(gains):.1%}"] if gains else []
@@ -246,6 +252,7 @@ def main() -> None:
     parser.add_argument("--rival", choices=[*LISTED], default=DEFAULT)
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="some of the sets")
     parser.add_argument("--minutes", nargs="+", type=float, default=MINUTES, help="of each side (default 5 and 15)")
+    parser.add_argument("--own-time", action="store_true", help="each side for as long as it takes without --minutes")
     parser.add_argument("--part", choices=("valid", "test"), default="valid")
     parser.add_argument("--rows", type=int, help="the most rows of a table, for a look")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
@@ -265,8 +272,10 @@ def main() -> None:
     python = (asked.python or PEERS / asked.rival / "bin" / "python").absolute()
     if asked.rival != DEFAULT and not python.is_file():
         parser.error(f"{python}: not installed; --install {asked.rival}")
+    if asked.rival != DEFAULT and asked.own_time:
+        parser.error("--own-time: a rival is told its minutes; leave --rival or --own-time out")
     known = {chosen.name: chosen for chosen in SETS}
-    for minutes in asked.minutes:
+    for minutes in (None,) if asked.own_time else asked.minutes:
         how = Asked(
             *(asked.rival, minutes, asked.part, asked.rows, asked.threads),
             *(asked.data_root.resolve(), asked.work.resolve(), python, asked.path),
