@@ -568,7 +568,7 @@ ROWS = (
             ("pen-words-drawn", "six fonts", "pen-words", ()),
             ("pen-words-font", "a font that training lacks; a second look", "pen-words",
              ("data.test=prepared-pen-words/unseen.jsonl",)),
-            ("pen-words-font-more", "a font that training lacks, which has 15 others; a fourth look", "pen-words-more",
+            ("pen-words-font-more", "a font that training lacks, which has 33 others; a fifth look", "pen-words-more",
              tuple(f"data.{side}=prepared-pen-words-more/{split}.jsonl"
                    for side, split in (("train", "train"), ("valid", "valid"), ("test", "unseen")))),
         )

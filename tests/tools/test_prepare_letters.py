@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 import sys
 import types
 from pathlib import Path
@@ -73,6 +74,7 @@ def font(folder, without=""):
 def test_words_in_fonts_of_files_are_beside_those_of_training(tmp_path, tool, monkeypatch):
     letters = sys.modules["_letters"]
     monkeypatch.setattr(letters, "MORE_WORDS", 20)
+    monkeypatch.setattr(letters, "DRESSED", 0.0)
     folder = tmp_path / letters.FOLDER
     with pytest.raises(SystemExit, match=f"{letters.FOLDER}: no fonts .*; npm pack hersheytext"):
         tool.prepare("pen-words-more", tmp_path, tmp_path)
@@ -99,3 +101,22 @@ def test_words_in_fonts_of_files_are_beside_those_of_training(tmp_path, tool, mo
     assert abs(climbs.mean() + letters.X_HEIGHT) < 1
     apart = np.concatenate([steps[3::3, 0] for steps in offsets])
     assert abs(apart.mean() - 300 / 500 * letters.X_HEIGHT) < 1
+
+
+def test_a_broad_pen_writes_twice_and_serifs_cross_the_ends_that_go_up_or_down(tool):
+    letters = sys.modules["_letters"]
+    stem, bar, dot = np.array([[0.0, 0], [1, 9]]), np.array([[0.0, 4], [5, 5]]), np.array([[2.0, 2]])
+    seen = set()
+    for seed in range(40):
+        dressed = letters._dressed([stem, bar, dot], random.Random(seed))
+        assert all(np.array_equal(one, other) for one, other in zip(dressed, (stem, bar, dot)))
+        broad = len(dressed) in (6, 10)
+        half = len(dressed) // 2 if broad else len(dressed)
+        serifs = dressed[3:half]
+        assert [line[0, 1] for line in serifs] in ([], [0, 9]) and all(len(line) == 2 for line in serifs)
+        assert all(0 < np.ptp(line[:, 0]) <= 2 * letters.SERIF[1] and not np.ptp(line[:, 1]) for line in serifs)
+        shifts = [other - one for one, other in zip(dressed[:half], dressed[half:])]
+        low, high = letters.BROAD
+        assert all((low <= shift[:, 0]).all() and (shift[:, 0] <= high).all() for shift in shifts)
+        seen.add((broad, bool(serifs)))
+    assert len(seen) == 4
