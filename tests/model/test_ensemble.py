@@ -439,9 +439,11 @@ def test_a_language_model_beside_itself_has_its_perplexity(tmp_path, monkeypatch
     (tmp_path / "lm.yaml").write_text(textwrap.dedent(recipe))
     for seed in (1, 2):
         api.train(load(tmp_path / "lm.yaml", [f"training.seed={seed}"]), tmp_path / f"run{seed}", device="cpu")
-    perplexity = lambda *runs: api.evaluate([tmp_path / one for one in runs], device="cpu").to_json()["outputs"]["on"][  # noqa: E731
-        "perplexity"
-    ]["value"]
+
+    def perplexity(*runs):
+        told = api.evaluate([tmp_path / one for one in runs], device="cpu").to_json()
+        return told["outputs"]["on"]["perplexity"]["value"]
+
     first, second = perplexity("run1"), perplexity("run2")
     assert perplexity("run1", "run1") == pytest.approx(first, rel=1e-6)
     assert perplexity("run1", "run2") != pytest.approx(first, rel=1e-6)
