@@ -158,8 +158,7 @@ def _part_of(part: str) -> str:
         return "These are the valid parts, by which defaults are chosen; the test parts were not looked at."
     return (
         "Defaults were chosen on training and valid parts alone. The test parts were looked at once, by this page,"
-        " after the defaults were settled; where twice or more, it is said below. Labels of texts were read by the last"
-        " states of their encoders then; since 2026-11-29 by attention, which no row shows yet."
+        " after the defaults were settled; where twice or more, it is said below."
     )
 
 
