@@ -32,6 +32,16 @@ seed_option = click.option("--seed", type=int, metavar="N", help="Seed of everyt
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5."
 )
+LANGUAGE_WEIGHT = 0.5
+
+
+def language_weight_of(model: Path | None, weight: float | None) -> float:
+    """The weight of a language model, which is none without one."""
+    if weight is not None and model is None:
+        raise click.UsageError("--language-weight is that of --language-model RUN; name one, or leave it out")
+    return LANGUAGE_WEIGHT if weight is None else weight
+
+
 language_model_option = click.option(
     "--language-model",
     type=click.Path(path_type=Path),
@@ -41,10 +51,8 @@ language_model_option = click.option(
 language_weight_option = click.option(
     "--language-weight",
     type=click.FloatRange(min=0),
-    default=0.5,
-    show_default=True,
     metavar="W",
-    help="What its log-probabilities are multiplied by.",
+    help=f"What its log-probabilities are multiplied by.  [default: {LANGUAGE_WEIGHT}]",
 )
 words_option = click.option(
     "--words",

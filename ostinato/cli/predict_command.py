@@ -1,11 +1,15 @@
 """Predict with a trained run: a line in, a prediction out."""
 
+from __future__ import annotations
+
 import mimetypes
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +18,16 @@ from ostinato.cli.options import (
     device_option,
     json_option,
     language_model_option,
+    language_weight_of,
     language_weight_option,
     note,
     seed_option,
     set_option,
     words_option,
 )
+
+if TYPE_CHECKING:
+    from ostinato.run.run import Run
 
 AT_ONCE = 1 << 16
 """The most bytes of sound read at once, where more have arrived than could be answered."""
@@ -95,7 +103,7 @@ def predict(
     attention: Path | None,
     times: bool,
     language_model: Path | None,
-    language_weight: float,
+    language_weight: float | None,
     words: Path | None,
     stops: tuple[str, ...],
     stream: bool,
@@ -123,6 +131,7 @@ def predict(
     from ostinato.data.write import writer_of
     from ostinato.run import follow
     from ostinato.run.answer_files import pictured, write_picture, write_predictions
+    from ostinato.run.predictions import STANDARD_INPUT
     from ostinato.run.rows import file_endings
     from ostinato.run.search import sampling
 
@@ -138,6 +147,7 @@ def predict(
         raise click.UsageError(
             "--times follows the best answer on standard output; leave out --output, --n-best and --stream"
         )
+    weight = language_weight_of(language_model, language_weight)
     if source is None and not texts:
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
@@ -153,25 +163,29 @@ def predict(
         own = texts[0].lower().endswith(file_endings(runs[0]))
         if not own and (os.path.isfile(texts[0]) or is_table(texts[0])):
             (source,), texts = texts, ()
-    rows = None
+    rows, cell = None, None
     changed = stops or sets or temperature is not None or top_p is not None
     whole = changed or n_best or attention or times or language_model or words or output or as_json or len(runs) > 1
     if texts == ("-",) and follow.arriving(runs[0]):
         read, obstacle = partial(sys.stdin.buffer.read1, AT_ONCE), follow.obstacle(runs[0])
         if obstacle is None and not whole:
+            if (said := follow.note_on(runs[0].recipe.settings.search, follow.STANDARD_INPUT)) is not None:
+                note(said)
             api.listen(runs[0], read, partial(click.echo, nl=False))
             click.echo()
             return
         if obstacle is not None:
             note(f"note: the answer comes after the whole recording: {obstacle}")
-        rows, texts, stream = [follow.arrived(runs[0], read)], (), False
+        rows, texts, stream, cell = [follow.arrived(runs[0], read)], (), False, STANDARD_INPUT
     elif len(texts) == 1 and not whole:
         stream = stream or follow.long_text(runs[0], texts[0])
+    elif "-" in texts and follow.arriving(runs[0]):
+        raise click.UsageError("- is the sound of standard input, and stands alone; leave the other texts out")
     as_picture = output is not None and pictured(runs[0], output)
     if output is not None and n_best and not as_picture:
         raise click.UsageError("--output writes the best answer of each row; leave out --n-best")
     if output is not None and not as_picture:
-        _refuse_other_answers(output)
+        _refuse_other_answers(runs[0], output)
     as_table = output is not None and not as_picture and writer_of(output, "--output") is not None
     stop = [_unescaped(text) for text in stops]
     prompts = [_unescaped(text) for text in texts] if runs[0].graph.continues else list(texts)
@@ -194,11 +208,13 @@ def predict(
         attention=attention,
         times=times,
         language_model=language_model,
-        language_weight=language_weight,
+        language_weight=weight,
         words=words,
         cells=as_table or as_json,
         say=note,
     )
+    if cell is not None:
+        predictions = (replace(answer, cells=dict.fromkeys(answer.inputs, cell)) for answer in predictions)
     if as_picture:
         note(write_picture(runs[0], predictions, output))
         return
@@ -223,20 +239,22 @@ def predict(
         click.echo(line)
 
 
-def _refuse_other_answers(output: Path) -> None:
-    """Refuses a file of sound or pictures for answers that are neither."""
+def _refuse_other_answers(run: Run, output: Path) -> None:
+    """Refuses a file of sound or pictures for answers that are neither, or are written in other kinds."""
     from ostinato.registry import component, names
+    from ostinato.run.answer_files import picture_endings
 
-    ending = output.suffix.lower()
+    ending, kind = output.suffix.lower(), (mimetypes.guess_type(output.name)[0] or "text/").partition("/")[0]
     types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
     # A tune in .abc is text all the same.
-    if types and not (mimetypes.guess_type(output.name)[0] or "text/").startswith("text/"):
-        *others, last = types
-        named = f"{', '.join(others)} or {last}" if others else last
-        raise click.UsageError(
-            f"--output {output}: this run's answers make no {ending}, those of type {named} do; give .csv, .jsonl,"
-            " .parquet or .txt"
-        )
+    if kind == "text" or not (types or kind in ("audio", "image", "video")):
+        return
+    *others, last = [*picture_endings(run), ".csv", ".jsonl", ".parquet", ".txt"]
+    *more, end = types or [""]
+    made = f", those of type {', '.join(more)} or {end} do" if more else f", those of type {end} do" if end else ""
+    raise click.UsageError(
+        f"--output {output}: this run's answers make no {ending}{made}; give {', '.join(others)} or {last}"
+    )
 
 
 def _unescaped(text: str) -> str:

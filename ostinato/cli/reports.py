@@ -87,7 +87,7 @@ def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
 
 
 def _excerpt(row: HeldOut) -> str:
-    values = map(plain, row.prediction.inputs.values())
+    values = map(plain, row.prediction.named_inputs.values())
     return short(
         "  ".join(" ".join(map(_cell, value)) if isinstance(value, list) else str(value) for value in values), 80
     )

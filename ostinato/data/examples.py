@@ -122,7 +122,7 @@ class Examples(ABC):
         return self.source.place(int(self.part_rows([number])[0]))
 
     def cells(self) -> Iterator[dict[str, Any]]:
-        """The cells of each example as its table has them, by column; nothing where examples are windows."""
+        """The cells of each example as its table has them, by column, of a file its name; nothing of windows."""
         return iter(())
 
     def column(self, name: str) -> list[Any]:
@@ -226,8 +226,8 @@ class RowExamples(Examples):
             yield dict(zip(cells, values))
 
     def cells(self) -> Iterator[dict[str, Any]]:
-        names = self.source.columns
-        return (dict(zip(names, row)) for row in zip(*(self.source.cells(name, self.rows) for name in names)))
+        names, source = self.source.columns, self.source.named()
+        return (dict(zip(names, row)) for row in zip(*(source.cells(name, self.rows) for name in names)))
 
     @cached_property
     def _lengths(self) -> Mapping[str, np.ndarray]:

@@ -110,7 +110,7 @@ class ErrorReport:
         rows = [
             {
                 "place": row.place,
-                "inputs": row.prediction.inputs,
+                "inputs": row.prediction.named_inputs,
                 "outputs": {output: judged.to_json() for output, judged in row.outputs.items()},
             }
             for row in self.rows[:top]

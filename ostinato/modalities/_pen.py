@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ def steps_of(raw: Any) -> np.ndarray:
 
 def parse(field: str) -> Any:
     """The bytes of the file that a path names, or the list of points that the text holds."""
-    if field.lower().endswith(FILE_ENDINGS):
+    if field.lower().endswith(FILE_ENDINGS) or os.path.isdir(field):
         return content_of(field, "drawing")
     if not field.strip():
         return []

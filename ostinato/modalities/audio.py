@@ -49,12 +49,13 @@ class Audio(Modality):
 
     A raw value is the bytes of a file (column `NAME:file` of a manifest), its path (a column of paths, or a text on the
     command line), or in Python the samples at `rate`, (T,) or (T, channels), from -1 to 1 or as whole numbers of 16
-    bits. Wav files of whole numbers are read everywhere; flac, ogg, mp3 and wav files of other forms need soundfile:
+    bits; or as Hugging Face's data sets have it, {"array": samples, "sampling_rate": rate} or {"bytes": file, "path":
+    path}. Wav files of whole numbers are read everywhere; flac, ogg, mp3 and wav files of other forms need soundfile:
     `pip install 'ostinato[audio]'`. On standard input (`ostinato predict RUN -`) it is raw samples at `rate`: one
     channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive. Files of more than 10
     minutes are read in blocks wherever they are needed, and what is causal answers while they are read; others, and
-    training, hold all frames, of at most 2 hours. What an output generates
-    is frames, {"log_mel": [...]}, which are a raw value too; `predict --output FILE.wav` makes sound of them.
+    training, hold all frames, of at most 2 hours. What an output generates is frames, {"log_mel": [...]}, which are a
+    raw value too; `predict --output FILE.wav` makes sound of them.
 
     In training a recording may sound otherwise in each epoch (augmentation), as a function of (seed, epoch, row); a
     change of 0.2 draws a factor from 1 / 1.2 to 1.2, uniform in its logarithm:
@@ -228,7 +229,7 @@ class Audio(Modality):
 
     def _all_frames(self, column: Iterable[Any]) -> Iterator[np.ndarray | None]:
         for cell in column:
-            raw = self.parse(cell) if isinstance(cell, str) else cell
+            raw = None if cell is None else self._loaded(cell)
             if raw is not None and not isinstance(raw, Mapping) and self._channels is None:
                 recording = self._recording(raw)
                 self._recorded_at, self._channels = recording.rate, recording.channels
@@ -240,8 +241,7 @@ class Audio(Modality):
 
     def frames(self, raw: Any) -> np.ndarray:
         """(T, C) the frames of a recording, not scaled."""
-        if isinstance(raw, str):
-            raw = self.parse(raw)
+        raw = self._loaded(raw)
         if isinstance(raw, Mapping):
             return self._given(raw)
         recording = self._recording(raw)
@@ -257,16 +257,16 @@ class Audio(Modality):
         return by_row if self._by_row else None
 
     def parts(self, raw: Any) -> Iterator[np.ndarray]:
-        if isinstance(raw, Mapping):
+        if isinstance(raw := self._loaded(raw), Mapping):
             yield self.encode(raw)
         else:
             yield from self._parts(self._samples(self._recording(raw)))
 
     def is_long(self, raw: Any) -> bool:
-        return not isinstance(raw, Mapping) and self._recording(raw).is_long
+        return not isinstance(raw := self._loaded(raw), Mapping) and self._recording(raw).is_long
 
     def excess(self, raw: Any) -> str | None:
-        return None if isinstance(raw, Mapping) else self._recording(raw).excess
+        return None if isinstance(raw := self._loaded(raw), Mapping) else self._recording(raw).excess
 
     @staticmethod
     def by_path(path: Path) -> bool:
@@ -280,7 +280,7 @@ class Audio(Modality):
         if list(raw) != [self.features_of]:
             raise DataError(
                 f"frames of {', '.join(map(str, raw)) or 'nothing'} are given, and {self.features_of} is read here;"
-                f" give the recording, or its {self.features_of}"
+                f" give the recording, its {self.features_of}, or its array and sampling_rate"
             )
         width, frames = self._width(self._steps()[0]), as_array(raw[self.features_of])
         if not len(frames):
@@ -305,6 +305,7 @@ class Audio(Modality):
             even = len(content) // 2 * 2
             rest = content[even:]
             yield self.arrived(content[:even]) / 2.0**15
+        self.arrived(rest)
 
     def _parts(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """The encoded steps of samples (n,), block after block."""
@@ -328,7 +329,9 @@ class Audio(Modality):
             yield self._frames_of(samples)
 
     def arrived(self, content: bytes) -> np.ndarray:
-        return np.frombuffer(content[: len(content) // 2 * 2], "<i2")
+        if len(content) % 2:
+            raise DataError("the sound ends in the middle of a sample: it is no whole number of 16 bits; send it again")
+        return np.frombuffer(content, "<i2")
 
     def latency(self, steps: int) -> float | None:
         hop, window = self._steps()
@@ -394,8 +397,14 @@ class Audio(Modality):
         return recording._replace(rate=self.rate)
 
     def _loaded(self, raw: Any) -> Any:
-        """What a path names."""
-        return self.parse(str(raw)) if isinstance(raw, str | Path) else raw
+        """What a path names, or what a cell of Hugging Face's data sets holds: the `bytes` or `path` of a file, or an
+        `array` and its `sampling_rate`."""
+        if isinstance(raw, Mapping) and raw.keys() == {"bytes", "path"}:
+            raw = raw["path"] if raw["bytes"] is None else raw["bytes"]
+        elif isinstance(raw, Mapping) and raw.keys() >= {"array", "sampling_rate"}:
+            return wav(as_samples(raw["array"]), int(raw["sampling_rate"]))
+        raw = self.parse(str(raw)) if isinstance(raw, str | Path) else raw
+        return {self.features_of: []} if raw is None else raw
 
     def remark(self, raw: Any) -> str | None:
         raw = self._loaded(raw)
@@ -420,9 +429,9 @@ class Audio(Modality):
             yield f"{rate:,} samples a second become {self.rate:,}; training recordings had {self._recorded_at:,}"
 
     def flaw(self, raw: Any) -> str | None:
-        if isinstance(raw, Mapping):
+        if isinstance(raw := self._loaded(raw), Mapping):
             return None
-        recording = Recording.of(self._loaded(raw))
+        recording = Recording.of(raw)
         if recording.excess is not None:
             raise DataError(recording.excess)
         return recording.flaw()
@@ -479,7 +488,10 @@ class Audio(Modality):
         return self._frames.features([None if raw is None else self.frames(raw) for raw in cells])
 
     def parse(self, field: str) -> Any:
-        """The bytes of the file that a path names, or those that a field of base64 holds; or frames as JSON."""
+        """The bytes of the file that a path names, or those that a field of base64 holds; or frames as JSON; None of an
+        empty field."""
+        if not field.strip():
+            return None
         if field.startswith("{"):
             try:
                 return json.loads(field)
@@ -495,6 +507,8 @@ class Audio(Modality):
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):
             return str(raw)
+        if isinstance(raw, Mapping) and not isinstance(raw := self._loaded(raw), Mapping):
+            return self.write(raw)
         if isinstance(raw, Mapping):
             return json.dumps({name: np.round(frames, 6).tolist() for name, frames in raw.items()})
         if not isinstance(raw, bytes):

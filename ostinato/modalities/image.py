@@ -92,8 +92,8 @@ class Image(Still):
             [none if raw is None else small.drawn(self._read(raw)).ravel().astype(np.float32) for raw in cells],
         )
 
-    def parse(self, field: str) -> bytes:
-        return _pictures.parse(field, "picture")
+    def parse(self, field: str) -> bytes | None:
+        return _pictures.parse(field, "picture") if field.strip() else None
 
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):

@@ -107,7 +107,9 @@ class Video(OnCanvas):
 
         return Features("numbers", [none if raw is None else looked_at(raw) for raw in cells])
 
-    def parse(self, field: str) -> bytes | list[bytes]:
+    def parse(self, field: str) -> bytes | list[bytes] | None:
+        if not field.strip():
+            return None
         frames, folder = field.split(" "), Path(field)
         if frames[1:] and all(frame.startswith("data:") for frame in frames):
             return [_pictures.parse(frame, "video") for frame in frames]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from ostinato import files
 from ostinato.data.cache import to_steps
 from ostinato.errors import ConfigError, DataError, closest
 from ostinato.probes.pictures import drawable, picture
+from ostinato.recipe import columns as recipe_columns
 from ostinato.run.predict import BATCH_STEPS
+from ostinato.run.predictions import named
 from ostinato.run.run import Place, Row, Run
 
 BATCH_ROWS = 64
@@ -211,6 +214,7 @@ def embedding(
     outputs: Sequence[str],
     place: Place,
     *,
+    cells: Sequence[Row] | None,
     neighbours: int,
     picture_to: Path | None,
 ) -> Embedding:
@@ -222,24 +226,30 @@ def embedding(
         name: the input whose encoder embeds.
         outputs: places of outputs whose values come with the rows.
         place: where a row is, for messages.
+        cells: of each row what its table has, by column; None: not known.
         neighbours: how many of each row.
         picture_to: where the picture is written, coloured by the first output that is a label or a number.
     """
     vectors = summaries(run, rows, name, place)
-    texts = _written(run, f"inputs.{name}", rows)
+    texts = _written(run, f"inputs.{name}", rows, cells)
     near = nearest(vectors, neighbours) if neighbours else [[] for _ in rows]
     if picture_to is not None:
         by = next((output for output in outputs if not run.modalities[output].is_sequence), None)
         colours = None if by is None else [_coloured(run.raw(row, by)) for row in rows]
         draw(vectors, texts, picture_to, colours=colours, name="" if by is None else by.partition(".")[2])
-    by_output = {output.partition(".")[2]: _written(run, output, rows) for output in outputs}
+    by_output = {output.partition(".")[2]: _written(run, output, rows, cells) for output in outputs}
     return Embedding(name, vectors, texts, by_output, near, picture_to)
 
 
-def _written(run: Run, place: str, rows: Sequence[Row]) -> list[str]:
-    """The raw values of one column as text; empty where one is missing."""
-    write = run.modalities[place].write
-    return ["" if (raw := run.raw(row, place)) is None else write(raw) for row in rows]
+def _written(run: Run, place: str, rows: Sequence[Row], cells: Sequence[Row] | None) -> list[str]:
+    """The raw values of one column as text, of a file its name; empty where one is missing."""
+    write, texts = run.modalities[place].write, []
+    column = recipe_columns.column_of(place, dict(recipe_columns.places(run.recipe.settings))[place])
+    for row, known in zip(rows, itertools.repeat({}) if cells is None else cells):
+        raw = run.raw(row, place)
+        shown = named(raw, known.get(column))
+        texts.append("" if raw is None else write(raw) if shown is raw else shown)
+    return texts
 
 
 def _coloured(raw: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
@@ -82,6 +83,14 @@ def serve(drawings: Drawings, answer: Callable[[list[list[float]]], str] | None,
     page = PAGE.replace("RUN_HIDDEN", "hidden" if answer is None else "").encode()
 
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # the browser has hung up, and waits for no answer
+                super().handle()
+
+        def finish(self) -> None:
+            with suppress(ConnectionError):
+                super().finish()
+
         def do_GET(self) -> None:
             if not self._is_local():
                 return
@@ -101,10 +110,15 @@ def serve(drawings: Drawings, answer: Callable[[list[list[float]]], str] | None,
                 self._reply(400, {"error": f"JSON of at most {LARGEST:,} bytes is needed"})
                 return
             try:
-                content = json.loads(self.rfile.read(int(size)))
+                received = self.rfile.read(int(size))
+                if len(received) < int(size):
+                    raise ConnectionAbortedError
+                content = json.loads(received)
                 if not isinstance(content, dict):
                     raise DataError("a JSON object is needed")
                 self._reply(*self._result(content))
+            except ConnectionError:
+                raise
             except (ValueError, RecursionError, OstinatoError, OSError) as why:
                 self._reply(400, {"error": str(why)})
 

@@ -48,10 +48,15 @@ def write_predictions(
     return told(file, count, dialect, source or "")
 
 
-def pictured(run: Run, file: Path) -> bool:
-    """Whether the answers of a run of one output can be shown in a file with this ending."""
+def picture_endings(run: Run) -> tuple[str, ...]:
+    """The endings of files in which the answers of a run of one output can be shown."""
     endings = [run.modalities[f"outputs.{output}"].render_endings for output in run.outputs]
-    return len(endings) == 1 and file.suffix.lower() in endings[0]
+    return endings[0] if len(endings) == 1 else ()
+
+
+def pictured(run: Run, file: Path) -> bool:
+    """Whether the answers of a run can be shown in a file with this ending."""
+    return file.suffix.lower() in picture_endings(run)
 
 
 def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> str:

@@ -16,7 +16,7 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Adapted, Generator
-from ostinato.modalities.contract import Modality, Tokenized
+from ostinato.modalities.contract import Modality, Tokenized, Values
 from ostinato.model.continuation import pieces_of
 from ostinato.registry import settings_class
 from ostinato.run.predict import Prompt, answers, encodings, part_of, prompt_of, shown
@@ -173,6 +173,11 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     if output not in run.graph.continues:
         raise ConfigError(
             f"{run.folder}: {output} does not continue its input; next words need an output of align 'next'"
+        )
+    if isinstance(modality.spec, Values):
+        raise ConfigError(
+            f"{run.folder}: {output} goes on with numbers, and words or other symbols are suggested; take `ostinato"
+            " predict`"
         )
     if not isinstance(modality, Tokenized):
         return _next_symbols(run, row, output, count, "")

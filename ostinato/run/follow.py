@@ -16,6 +16,7 @@ from ostinato.run.predict import Answer, shown
 from ostinato.run.run import Row, Run
 from ostinato.steps import Layout, Steps
 
+STANDARD_INPUT = "standard input"
 TAIL = 256
 """Symbols before new ones that decide how these are spelled."""
 
@@ -102,10 +103,8 @@ def note_on(search: Settings, place: str) -> str | None:
     """What is said of a row that `reads_along`; None: the answer is that of the search."""
     if build(search, "searches").along_source:
         return None
-    return (
-        f"note: {place} is long, so it is answered while it is read: by search: {{type: greedy, path: true}} in place"
-        " of the run's own"
-    )
+    read = "answered while it arrives" if place == STANDARD_INPUT else "long, so it is answered while it is read"
+    return f"note: {place} is {read}: by search: {{type: greedy, path: true}} in place of the run's own"
 
 
 def parts_of(run: Run, row: Row) -> Iterator[np.ndarray]:

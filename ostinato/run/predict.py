@@ -412,6 +412,8 @@ def _name_the_changed(run: Run, rows: Sequence[Row], place: Place, say: Callable
             raw = run.raw(cells, f"inputs.{name}")
             if raw is not None:
                 remarks.add(modality.remark(raw), row)
+            elif not modality.numeric:
+                remarks.add("is missing, and read as an empty one", row)
         for line in remarks.lines(place, f": inputs.{name}: "):
             say(line)
 

@@ -55,7 +55,7 @@ def records(
         if prediction.dated:
             yield from _steps(run, prediction)
             continue
-        given = {} if not cells else prediction.cells or prediction.inputs
+        given = {} if not cells else prediction.cells or prediction.named_inputs
         columns: dict[str, Any] = {}
         for output, answer in prediction.best.items():
             columns |= {f"{output}_{name}": cell for name, cell in _cells(run, output, answer, probabilities, fields)}

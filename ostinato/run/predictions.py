@@ -11,6 +11,9 @@ from ostinato.data.write import plain
 from ostinato.run.complete import Suggestion
 from ostinato.run.predict import Answer
 
+STANDARD_INPUT = "-"
+"""The cell of what arrived there as bytes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -41,16 +44,26 @@ class Prediction:
         }
         first = next(iter(self.best.values()))
         when = {"series": first.series, "times": first.times} if self.dated else {}
-        inputs = {name: self._named(name, raw) for name, raw in self.inputs.items()}
-        return plain({"inputs": inputs, **when, "outputs": answers})
+        return plain({"inputs": self.named_inputs, **when, "outputs": answers})
 
-    def _named(self, name: str, raw: Any) -> Any:
-        """In place of the content of a file its name, or how many bytes it has."""
-        if not isinstance(raw, bytes | Path):
-            return raw
-        if isinstance(cell := self.cells.get(name), str):
-            return cell
-        return str(raw) if isinstance(raw, Path) else f"{len(raw):,} bytes"
+    @property
+    def named_inputs(self) -> dict[str, Any]:
+        """The inputs, in place of the content of a file its name or how many bytes it has."""
+        return {name: named(raw, self.cells.get(name)) for name, raw in self.inputs.items()}
+
+
+def named(raw: Any, cell: Any = None) -> Any:
+    """A raw value for people: in place of the content of a file its name, or how many bytes it has.
+
+    Args:
+        raw: the value.
+        cell: what the row's table has in its place, such as a path, or `-` for standard input; None: not known.
+    """
+    if not isinstance(raw, bytes | Path) and cell != STANDARD_INPUT:
+        return raw
+    if isinstance(cell, str):
+        return cell
+    return str(raw) if isinstance(raw, Path) else f"{len(raw):,} bytes"
 
 
 @dataclass(frozen=True)

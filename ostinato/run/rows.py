@@ -287,8 +287,9 @@ def asked(
             " table of such files with --input"
         )
     if named is not None:
+        what, needed = ("a table", "the file of one example") if file_endings(run) else ("a file", "a text")
         raise ConfigError(
-            f"{named}: is a file, and a text is needed here; did you mean --input {shlex.quote(named)}? For this text"
+            f"{named}: is {what}, and {needed} is needed here; did you mean --input {shlex.quote(named)}? For this text"
             " itself give it as a line of standard input, with --input -"
         )
     if forecasts(run.recipe.settings):
@@ -509,12 +510,10 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     table = opened(columns=wanted)
     readers = _readers(run, places)
     values = [table.values(column, readers[place]) for place, column in columns.items()]
-    whole = None
-    if is_frame(source) or is_table(str(source)):
-        every = opened(columns=None)
-        # Of files in a folder without a manifest the column is called as it is asked for.
-        named = every if set(wanted) <= set(every.columns) else opened(columns=wanted)
-        whole = named.named().rows()
+    every = opened(columns=None) if is_frame(source) or is_table(str(source)) else None
+    # Of files in a folder without a manifest, and of lines of text, the column is called as it is asked for.
+    named = every if every is not None and set(wanted) <= set(every.columns) else opened(columns=wanted)
+    whole = named.named().rows()
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place, table=whole)
 
 

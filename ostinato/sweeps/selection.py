@@ -128,6 +128,7 @@ class Voting:
     def _together(self, output: str, members: Sequence[str]) -> list[Distribution]:
         return [own.mean_of(others) for own, *others in zip(*(self.known[name][output] for name in members))]
 
+    @torch.no_grad()
     def _scores(self, members: Sequence[str]) -> dict[str, np.ndarray]:
         """Of each output the log-probability of each row's targets, and their number: (2, rows), 0 without targets."""
         key = tuple(sorted(members))
@@ -146,6 +147,7 @@ class Voting:
             self.measured[key] = scores
         return self.measured[key]
 
+    @torch.no_grad()
     def _metric(self, output: str, together: Sequence[Distribution]) -> dict[str, float]:
         """The main metric of an output by its name, where it can be measured."""
         key, place, modality = main_metric(self.lead.outputs[output]), f"outputs.{output}", self.lead.modalities

@@ -83,6 +83,11 @@ def predict(
         raise ConfigError(
             f"--attention needs an output with an attention decoder; {loaded[0].folder} has none; leave the option out"
         )
+    if times and not any(head.generates for head in loaded[0].graph.heads.values()):
+        raise ConfigError(
+            f"--times needs an output with a head that aligns its symbols, such as ctc; {loaded[0].folder} has none;"
+            " leave the option out"
+        )
     drawn, done = False, 0
     for chunk in chunks(asked.rows):
         place, more = partial(place_after, asked.place, done), attention is not None or adapt is not None
@@ -209,9 +214,10 @@ def drawing_page(
         (loaded,) = loaded_runs(run, device, say)
         try:
             next(predict(loaded, rows=[PROBE]))
-        except DataError as why:
+        except DataError:
+            read = ", ".join(f"{name} ({settings.type})" for name, settings in loaded.inputs.items())
             raise ConfigError(
-                f"{loaded.folder}: reads no drawings: {why}; give a run with one input of strokes"
+                f"{loaded.folder}: reads no drawings, but {read}; give a run with one input of strokes"
             ) from None
 
         def answer(steps: list[list[float]]) -> str:
@@ -310,5 +316,8 @@ def embed(
     else:
         outputs, asked = [], row_sources.of_python(loaded, rows)
     return summaries.embedding(
-        loaded, list(asked.rows), name, outputs, asked.place, neighbours=nearest, picture_to=picture
+        *(loaded, list(asked.rows), name, outputs, asked.place),
+        cells=None if asked.table is None else list(asked.table),
+        neighbours=nearest,
+        picture_to=picture,
     )

@@ -208,6 +208,77 @@ def test_json_names_the_files_of_recordings_in_place_of_their_bytes(runs, tmp_pa
     assert known.to_json()["inputs"] == {"clip": "1,244 bytes"}
 
 
+def test_a_list_standard_input_errors_and_embed_name_recordings_too(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_bytes(wav(TONE, RATE))
+    (tmp_path / "list.txt").write_text("a.wav\nb.wav\n")
+    (tmp_path / "manifest.csv").write_text("clip:file,said\na.wav,ab\nb.wav,ab\n")
+
+    def invoke(verb, *words, **given):
+        shown = CliRunner().invoke(group, [verb, str(runs / "sound"), *words, "--device", "cpu"], **given)
+        assert shown.exit_code == 0, shown.exception
+        return shown.stdout
+
+    listed = invoke("predict", "--input", "list.txt", "--json").splitlines()
+    assert [json.loads(line)["inputs"]["clip"] for line in listed] == ["a.wav", "b.wav"]
+    heard = invoke("predict", "-", "--json", input=wav(TONE, RATE)[44:])
+    assert json.loads(heard)["inputs"] == {"clip": "-"}
+    for words in (["--input", "list.txt"], ["--input", "."]):
+        invoke("predict", *words, "--output", "answers.csv")
+        assert [line.partition(",")[0] for line in Path("answers.csv").read_text().split()] == [
+            "clip",
+            "a.wav",
+            "b.wav",
+        ]
+        assert [line.partition(",")[0] for line in invoke("embed", *words).split()] == ["clip", "a.wav", "b.wav"]
+    rows = json.loads(invoke("errors", "--data", ".", "--json"))["rows"]
+    assert {row["inputs"]["clip"] for row in rows} == {"a.wav", "b.wav"}
+    invoke("errors", "--data", ".", "--output", "errors.csv")
+    assert sorted(line.partition(",")[0] for line in Path("errors.csv").read_text().split()) == [
+        "a.wav",
+        "b.wav",
+        "clip",
+    ]
+    assert "a.wav" in (shown := invoke("errors", "--data", ".")) and "RIFF" not in shown
+
+
+def test_an_empty_line_in_place_of_a_recording_is_read_as_an_empty_one_and_that_is_said(runs, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(TONE, RATE))
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/a.wav\n\n{tmp_path}/a.wav\n")
+    ask = ["predict", str(runs / "sound"), "--device", "cpu"]
+    shown = CliRunner().invoke(group, [*ask, "--input", str(tmp_path / "list.txt")])
+    assert shown.exit_code == 0, shown.exception
+    first, empty, last = shown.stdout.split("\n")[:-1]
+    assert first == last and CliRunner().invoke(group, [*ask, ""]).stdout == f"{empty}\n"
+    (prediction,) = api.predict(runs / "sound", rows=[{"clip": ""}], device="cpu")
+    assert prediction.best["said"].text == empty
+    (tmp_path / "rows.csv").write_text(f"clip,said\n{tmp_path}/a.wav,ab\n,ab\n")
+    notes = []
+    report = api.evaluate(runs / "sound", data=str(tmp_path / "rows.csv"), device="cpu", say=notes.append)
+    assert report.to_json()["examples"] == 2
+    assert any("rows.csv line 3: inputs.clip: is missing, and read as an empty one" in note for note in notes), notes
+
+
+def test_an_option_that_changes_nothing_and_a_file_of_a_kind_that_is_not_made_are_refused(runs, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(TONE, RATE))
+    line = json.dumps([[0, 0, 0], [3, 4, 1]])
+    for run, given, said in (
+        ("pen", [line, "--times"], "--times needs an output with a head that aligns its symbols, such as ctc"),
+        ("pen", [line, "--language-weight", "2"], "--language-weight is that of --language-model RUN; name one"),
+        (
+            "pen",
+            [line, "--output", str(tmp_path / "x.mp3")],
+            "answers make no .mp3; give .csv, .jsonl, .parquet or .txt",
+        ),
+        ("pen", [str(tmp_path)], "is a folder; give the path of one drawing in it"),
+        ("sound", ["-", str(tmp_path / "a.wav")], "- is the sound of standard input, and stands alone"),
+    ):
+        shown = CliRunner().invoke(group, ["predict", str(runs / run), *given, "--device", "cpu"], input=b"")
+        assert shown.exit_code and said in f"{shown.output}{shown.exception}", (given, shown.output, shown.exception)
+    assert not (tmp_path / "x.mp3").exists()
+
+
 def test_floats_are_read_with_soundfile(runs, tmp_path):
     pytest.importorskip("soundfile")
     whole, real = (asked(runs / "sound", "a.wav", content, tmp_path) for content in (wav(TONE, RATE), floats(TONE)))

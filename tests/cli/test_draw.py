@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import threading
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -33,6 +34,7 @@ def page(folder, run=None):
         connection.close()
         return reply.status, text if path == "/" else json.loads(text), reply.headers
 
+    ask.port = server.server_address[1]
     try:
         yield ask
     finally:
@@ -106,9 +108,21 @@ def test_the_advice_on_a_run_that_reads_no_drawings(tmp_path):
         inputs = {"x": {"type": column, "column": "text" if name == "text" else "x", "encoder": {"hidden_size": 4}}}
         model = ostinato.Model(inputs, {"label": "category"}, training={"epochs": 1})
         model.fit(lines, lines, device="cpu", folder=tmp_path / name)
-    with pytest.raises(ConfigError, match="reads no drawings: .*; give a run with one input of strokes"):
+    with pytest.raises(ConfigError, match=r"reads no drawings, but x \(text\).*; give a run with one input of strokes"):
         api.drawing_page(tmp_path / "d", tmp_path / "text", device="cpu")
     api.drawing_page(tmp_path / "d", tmp_path / "strokes", port=0, device="cpu").server_close()
+
+
+def test_a_browser_that_hangs_up_is_no_error_and_others_are_answered(tmp_path, capfd):
+    with page(tmp_path / "drawings") as ask:
+        port = ask.port
+        for request in (b"POST /save HTTP/1.1\r\n%sContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+                        b"GET / HTTP/1.1\r\n%s\r\n"):  # fmt: skip
+            with socket.create_connection(("127.0.0.1", port)) as browser:
+                browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                browser.sendall(request % b"Host: 127.0.0.1:%d\r\n" % port)
+        assert ask("/save", {"drawing": LINE, "label": "a"})[:2] == (200, {"saved": 1})
+    assert capfd.readouterr().err == ""
 
 
 def test_the_advice_on_a_port_that_is_taken(tmp_path):

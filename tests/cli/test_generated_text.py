@@ -61,6 +61,7 @@ def test_a_text_goes_into_a_file_as_it_is(run, tmp_path, monkeypatch, cli, refus
         ("tune.wav", "those of type audio, music or piano_roll do"),
         ("tune.mid", "music or piano_roll do"),
         ("a.svg", "strokes do"),
+        ("a.flac", "answers make no .flac;"),
     ):
         refused("predict", run, "a", "--output", name, *SEARCH, says=[name, types, ".csv, .jsonl, .parquet or .txt"])
         assert not Path(name).exists()

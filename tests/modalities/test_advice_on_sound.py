@@ -102,9 +102,11 @@ ROWS = [
         {},
         [SOUND],
         {"mfcc": [[0.0] * 13]},
-        "frames of mfcc are given, and log_mel is read here; give the recording, or its log_mel",
+        "frames of mfcc are given, and log_mel is read here; give the recording, its log_mel, or its array"
+        " and sampling_rate",
         {"raw": SOUND},
         {"raw": {"log_mel": [[0.0] * 40]}},
+        {"raw": {"array": np.zeros(800), "sampling_rate": 8_000}},
     ),
     (
         "audio",
@@ -287,6 +289,18 @@ def test_sound_that_arrives_follows_the_advice_on_its_scale():
         list(by_row.arriving(lambda: next(parts)))
     whole.fit([SOUND])
     assert len(np.concatenate(list(whole.arriving(lambda: next(parts)))))
+
+
+def test_sound_that_ends_within_a_sample_is_sent_again_as_the_advice_asks():
+    audio, content = make("modalities", "audio", options={}), np.zeros(800, "<i2").tobytes()
+    audio.fit([SOUND])
+    for sent, ends in ((content + b"x", True), (content, False)):
+        for read in (lambda: audio.arrived(sent), lambda: list(audio.arriving(iter([sent, b""]).__next__))):
+            if ends:
+                with pytest.raises(OstinatoError, match="in the middle of a sample: .*; send it again"):
+                    read()
+            else:
+                assert len(read())
 
 
 def test_what_is_too_long_is_cut_as_the_advice_asks(monkeypatch):

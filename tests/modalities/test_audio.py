@@ -160,6 +160,24 @@ def test_recordings_come_by_path_by_bytes_as_samples_and_as_a_field(tmp_path):
     assert np.array_equal(again.encode(whole), audio.encode(whole)) and audio.step_seconds == 0.01
 
 
+def test_a_cell_of_hugging_faces_data_sets_is_the_recording_that_it_holds(tmp_path):
+    samples = np.sin(np.arange(900) / 3) / 2
+    file = wav(samples, 2 * RATE)
+    (tmp_path / "a.wav").write_bytes(file)
+    audio = Audio(bands=8)
+    audio.fit([{"array": samples, "sampling_rate": 2 * RATE, "path": None}])
+    assert audio.rate == 2 * RATE
+    whole = audio.encode(file)
+    for cell in (
+        {"array": samples, "sampling_rate": 2 * RATE},
+        {"bytes": file, "path": "elsewhere.wav"},
+        {"bytes": None, "path": str(tmp_path / "a.wav")},
+    ):
+        assert np.array_equal(audio.encode(cell), whole) and audio.remark(cell) is audio.flaw(cell) is None
+        assert audio.excess(cell) is None and not audio.is_long(cell)
+        assert np.array_equal(audio.encode(audio.parse(audio.write(cell))), whole)
+
+
 def test_silence_and_clipping_are_frames_and_nothing_has_none():
     audio = fitted(scale="row")
     assert not audio.encode(np.zeros(RATE)).any()

@@ -104,6 +104,9 @@ def test_rows_that_are_alike_but_for_their_label_go_by_the_advice():
     more = [row | {"place": "north" if at < 40 else "south"} for at, row in enumerate(train)]
     for inputs, data in ((X, corrected), (X | {"place": "category"}, more)):
         assert not any("add an input" in note for note in notes(inputs, {"y": "category"}, data, held))
+    drawn = [{"x": row["x"], "y": [[0, 0, 0], [1, at, 1]]} for at, row in enumerate(train)]
+    pen = {"y": {"type": "strokes", "align": "free", "head": {"type": "decoded", "step_head": "mixture_density"}}}
+    assert not any("add an input" in note for note in notes(X, pen, drawn, drawn[:9]))
     amounts = [row | {"y": float(at % 7)} for at, row in enumerate(train)]
     assert not any("add an input" in note for note in notes(X, {"y": "number"}, amounts, amounts[:9]))
 

@@ -103,6 +103,8 @@ def test_sound_on_standard_input_a_file_and_a_folder(run, tmp_path):
     path = ["--set", "search=greedy", "--set", "search.path=true"]
     assert heard.exit_code == 0 and len(heard.stdout) > 2
     assert invoke("-", *path, input=samples_of(row)).stdout == heard.stdout
+    assert "standard input is answered while it arrives: by search: {type: greedy, path: true} in place" in heard.stderr
+    assert not invoke("-", *path, input=samples_of(row)).stderr
     (tmp_path / "clips").mkdir()
     for name in "ab":
         (tmp_path / "clips" / f"{name}.wav").write_bytes(row["clip"])

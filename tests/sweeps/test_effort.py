@@ -224,6 +224,21 @@ def test_generated_answers_are_selected_by_their_loss(tmp_path):
     assert torch.tensor(loss).log() == pytest.approx(kept.chosen["loss"], rel=1e-3)
 
 
+def test_tags_of_a_conditional_random_field_are_selected_too(tmp_path):
+    draw = random.Random(0)
+    steps = [[draw.choice([-1.0, 1.0]) for _ in range(5)] for _ in range(40)]
+    tagged = [{"x": values, "y": ["up" if value > 0 else "down" for value in values]} for values in steps]
+    small = from_arguments(
+        {"x": {"type": "series", "encoder": {"hidden_size": 4}}},
+        {"y": {"type": "tags", "head": "crf"}},
+        training={"epochs": 2, "batch_rows": 16},
+    )
+    data = {"train": tagged, "valid": tagged[:8]}
+    kept = api.portfolio(api.fit(small, tmp_path / "run", data=data, effort=2, minutes=9, device="cpu"))
+    assert len([trial for trial in kept.trials if trial.stopped == "trained"]) > 1
+    assert kept.chosen["loss"] <= kept.default["loss"]
+
+
 def test_series_are_forecast_by_a_portfolio_too(tmp_path):
     lines = [{"t": f"2013-01-{1 + at // 24:02} {at % 24:02}:00", "load": float(at % 24)} for at in range(24 * 20)]
     series = from_arguments(
