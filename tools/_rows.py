@@ -562,15 +562,12 @@ ROWS = (
         Row(
             name, f"500 new words by a pen in {fonts}, read as pictures, CTC",
             (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
-            "none: the words are made here", made, recipe="pen-words-drawn", sets=sets,
+            "none: the words are made here", "pen-words", recipe="pen-words-drawn", sets=sets,
         )
-        for name, fonts, made, sets in (
-            ("pen-words-drawn", "six fonts", "pen-words", ()),
-            ("pen-words-font", "a font that training lacks; a second look", "pen-words",
+        for name, fonts, sets in (
+            ("pen-words-drawn", "six fonts", ()),
+            ("pen-words-font", "a font that training lacks; a second look",
              ("data.test=prepared-pen-words/unseen.jsonl",)),
-            ("pen-words-font-more", "a font that training lacks, which has 33 others; a fifth look", "pen-words-more",
-             tuple(f"data.{side}=prepared-pen-words-more/{split}.jsonl"
-                   for side, split in (("train", "train"), ("valid", "valid"), ("test", "unseen")))),
         )
     ),
     Row(

@@ -59,9 +59,10 @@ def named(raw: Any, cell: Any = None) -> Any:
         raw: the value.
         cell: what the row's table has in its place, such as a path, or `-` for standard input; None: not known.
     """
-    if not isinstance(raw, bytes | Path) and cell != STANDARD_INPUT:
+    known = isinstance(cell, str)
+    if not isinstance(raw, bytes | Path) and not (known and cell == STANDARD_INPUT):
         return raw
-    if isinstance(cell, str):
+    if known:
         return cell
     return str(raw) if isinstance(raw, Path) else f"{len(raw):,} bytes"
 
