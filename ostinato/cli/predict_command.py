@@ -246,8 +246,8 @@ def _refuse_other_answers(run: Run, output: Path) -> None:
 
     ending, kind = output.suffix.lower(), (mimetypes.guess_type(output.name)[0] or "text/").partition("/")[0]
     types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
-    # A tune in .abc is text all the same.
-    if kind == "text" or not (types or kind in ("audio", "image", "video")):
+    # A tune in .abc is text all the same; tables are of other kinds too.
+    if kind == "text" or kind == "application" and not types:
         return
     *others, last = [*picture_endings(run), ".csv", ".jsonl", ".parquet", ".txt"]
     *more, end = types or [""]

@@ -276,16 +276,21 @@ def _searched(
         best = [hypotheses[0].symbols for hypotheses in listed]
         spans = prompt.generator.spans(prompt.state, best)
         if spans is None:
-            raise ConfigError(
-                f"--times needs an output with a head that aligns its symbols, such as ctc, and outputs.{output} of"
-                f" {run.folder} has none; leave it out"
-            )
+            raise no_times(run, output)
         read = run.graph.reads[output][0]
         unit = run.graph.encoder(read).reduction * (run.modalities[f"inputs.{read}"].step_seconds or 1)
         for answers, symbols, own in zip(every, best, spans):
             words = zip(modality.labels(symbols), own)
             answers[0] = replace(answers[0], symbol_times=[(word, a * unit, b * unit) for word, (a, b) in words])
     return every
+
+
+def no_times(run: Run, output: str) -> ConfigError:
+    """What is said where times are asked for of an output that has none."""
+    return ConfigError(
+        f"--times needs an output with a head that aligns its symbols, such as ctc, and outputs.{output} of"
+        f" {run.folder} has none; leave it out"
+    )
 
 
 def distribution_of(

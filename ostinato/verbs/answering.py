@@ -17,7 +17,7 @@ from ostinato.run import generate as run_generate
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run.entities import with_entities
-from ostinato.run.predict import Answer, answers
+from ostinato.run.predict import Answer, answers, no_times
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Row, Run
 from ostinato.run.search import search_of
@@ -84,10 +84,7 @@ def predict(
             f"--attention needs an output with an attention decoder; {loaded[0].folder} has none; leave the option out"
         )
     if times and not any(head.generates for head in loaded[0].graph.heads.values()):
-        raise ConfigError(
-            f"--times needs an output with a head that aligns its symbols, such as ctc; {loaded[0].folder} has none;"
-            " leave the option out"
-        )
+        raise no_times(loaded[0], next(iter(loaded[0].outputs)))
     drawn, done = False, 0
     for chunk in chunks(asked.rows):
         place, more = partial(place_after, asked.place, done), attention is not None or adapt is not None

@@ -260,23 +260,35 @@ def test_an_empty_line_in_place_of_a_recording_is_read_as_an_empty_one_and_that_
     assert any("rows.csv line 3: inputs.clip: is missing, and read as an empty one" in note for note in notes), notes
 
 
-def test_an_option_that_changes_nothing_and_a_file_of_a_kind_that_is_not_made_are_refused(runs, tmp_path):
-    (tmp_path / "a.wav").write_bytes(wav(TONE, RATE))
-    line = json.dumps([[0, 0, 0], [3, 4, 1]])
-    for run, given, said in (
-        ("pen", [line, "--times"], "--times needs an output with a head that aligns its symbols, such as ctc"),
-        ("pen", [line, "--language-weight", "2"], "--language-weight is that of --language-model RUN; name one"),
+def test_the_advice_on_what_changes_nothing_and_on_a_file_of_a_kind_that_is_not_made(runs, tmp_path):
+    clip, line, table = str(tmp_path / "a.wav"), json.dumps([[0, 0, 0], [3, 4, 1]]), str(tmp_path / "x.csv")
+    Path(clip).write_bytes(wav(TONE, RATE))
+
+    def ask(run, given):
+        words = ["predict", str(runs / run), *given, "--device", "cpu"]
+        return CliRunner().invoke(group, words, input=wav(TONE, RATE)[44:])
+
+    for run, given, said, then in (
+        ("pen", [line, "--times"], "needs an output with a head that aligns its symbols, such as ctc", [line]),
+        (
+            "pen",
+            [line, "--language-weight", "2"],
+            "--language-weight is that of --language-model RUN; name one, or leave it out",
+            [line],
+        ),
         (
             "pen",
             [line, "--output", str(tmp_path / "x.mp3")],
-            "answers make no .mp3; give .csv, .jsonl, .parquet or .txt",
+            "this run's answers make no .mp3; give .csv, .jsonl, .parquet or .txt",
+            [line, "--output", table],
         ),
-        ("pen", [str(tmp_path)], "is a folder; give the path of one drawing in it"),
-        ("sound", ["-", str(tmp_path / "a.wav")], "- is the sound of standard input, and stands alone"),
+        ("pen", [str(tmp_path)], "is a folder; give the path of one drawing in it", [line]),
+        ("sound", ["-", clip], "- is the sound of standard input, and stands alone; leave the other texts out", ["-"]),
     ):
-        shown = CliRunner().invoke(group, ["predict", str(runs / run), *given, "--device", "cpu"], input=b"")
+        shown = ask(run, given)
         assert shown.exit_code and said in f"{shown.output}{shown.exception}", (given, shown.output, shown.exception)
-    assert not (tmp_path / "x.mp3").exists()
+        assert ask(run, then).exit_code == 0
+    assert not (tmp_path / "x.mp3").exists() and Path(table).exists()
 
 
 def test_floats_are_read_with_soundfile(runs, tmp_path):

@@ -129,6 +129,16 @@ def test_the_advice_on_a_search_for_symbols(drawings):
     follow(lambda: answer("search.temperature=0.5"), advice, answer)
 
 
+def test_the_advice_on_suggestions_of_what_has_no_words(drawings):
+    _, (run, _) = drawings
+    advice = "goes on with numbers, and words or other symbols are suggested; take `ostinato predict`"
+    follow(
+        lambda: api.suggest(run, ["[[1, 0, 0]]"], device="cpu"),
+        advice,
+        lambda: list(api.predict(run, ["[[1, 0, 0]]"], sets=["search=sample"], device="cpu")),
+    )
+
+
 def radii(drawing):
     """The length of each offset as a share of what it would be without noise."""
     return [math.hypot(x, y) / (0.5 * 1.1**place) for place, (x, y, _) in enumerate(drawing)]
