@@ -169,7 +169,7 @@ def predict(
     if texts == ("-",) and follow.arriving(runs[0]):
         read, obstacle = partial(sys.stdin.buffer.read1, AT_ONCE), follow.obstacle(runs[0])
         if obstacle is None and not whole:
-            if (said := follow.note_on(runs[0].recipe.settings.search, follow.STANDARD_INPUT)) is not None:
+            if (said := follow.note_on(runs[0].recipe.settings.search, "standard input", arrives=True)) is not None:
                 note(said)
             api.listen(runs[0], read, partial(click.echo, nl=False))
             click.echo()

@@ -16,7 +16,6 @@ from ostinato.run.predict import Answer, shown
 from ostinato.run.run import Row, Run
 from ostinato.steps import Layout, Steps
 
-STANDARD_INPUT = "standard input"
 TAIL = 256
 """Symbols before new ones that decide how these are spelled."""
 
@@ -99,11 +98,11 @@ def _is_long(reader: Modality, raw: Any) -> bool:
         return False
 
 
-def note_on(search: Settings, place: str) -> str | None:
-    """What is said of a row that `reads_along`; None: the answer is that of the search."""
+def note_on(search: Settings, place: str, *, arrives: bool = False) -> str | None:
+    """What is said of a row that `reads_along`, or of what `arrives`; None: the answer is that of the search."""
     if build(search, "searches").along_source:
         return None
-    read = "answered while it arrives" if place == STANDARD_INPUT else "long, so it is answered while it is read"
+    read = "answered while it arrives" if arrives else "long, so it is answered while it is read"
     return f"note: {place} is {read}: by search: {{type: greedy, path: true}} in place of the run's own"
 
 
