@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +63,13 @@ class Words(Grammar):
         legal[self.end] = self._whole[state] or not legal.any()
         return legal
 
-    def spelt(self) -> bool:
-        """Whether a symbol begins a word."""
-        return any(self.allowed(ROOT)[number] for number, text in enumerate(self.texts) if text.strip())
+    def unspelt(self) -> list[str]:
+        """The words that no symbols spell, in order."""
+        texts = set(self.texts) - {""}
+        if self.apart:
+            return sorted(self.words - texts)
+        begins, ends = {text.lstrip() for text in texts}, {text.rstrip() for text in texts}
+        return [word for word in sorted(self.words) if not _is_spelt(word, texts, begins, ends)]
 
     def _walked(self, node: int, text: str) -> int | None:
         """The node after a text, or None where it leads out of the list."""
@@ -83,8 +87,25 @@ class Words(Grammar):
         return node
 
 
-def listed_words(path: Path, run: Run) -> Adapt:
+def _is_spelt(word: str, texts: Set[str], begins: Set[str], ends: Set[str]) -> bool:
+    """Whether a word falls into pieces of these texts; what begins or ends it may hold blanks outside it."""
+    reached = [True, *[False] * len(word)]
+    for end in range(1, len(word) + 1):
+        for start in range(end):
+            at_end, at_start = end == len(word), start == 0
+            piece = word[start:end]
+            known = piece in texts or (at_start and piece in begins) or (at_end and piece in ends)
+            reached[end] = reached[end] or (reached[start] and known)
+    return reached[-1]
+
+
+def listed_words(path: Path, run: Run, say: Callable[[str], None]) -> Adapt:
     """Keeps the answers of a run to the words of a file, which blanks or line ends divide.
+
+    Args:
+        path: of the list.
+        run: that answers.
+        say: told of words that an output cannot spell, once.
 
     Errors:
         ConfigError: an output is no text, or continues one; its symbols spell none of the words.
@@ -102,17 +123,27 @@ def listed_words(path: Path, run: Run) -> Adapt:
     if run.graph.continues:
         raise ConfigError("--words: an answer that continues a text may begin within a word; leave it out")
 
+    known: dict[Modality, Words] = {}
+
     def adapt(modality: Modality, generator: Generator) -> Generator:
         if not isinstance(modality, Tokenized) or not generator.num_symbols:
             raise no_text
-        pieces = pieces_of(modality)
-        listed = Words(pieces.texts, words, int(generator.end), pieces.apart)
-        if not listed.spelt():
-            shown = ", ".join(map(repr, [text for text in pieces.texts if text.strip()][:SHOWN]))
-            raise ConfigError(
-                f"--words: the symbols of this output ({shown} ...) spell none of the {len(words):,} words of {path};"
-                " give the words as the answers have them"
-            )
-        return Legal(generator, listed, divided=False)
+        if modality not in known:
+            pieces = pieces_of(modality)
+            listed = known[modality] = Words(pieces.texts, words, int(generator.end), pieces.apart)
+            unspelt, number = listed.unspelt(), len(listed.words)
+            if len(unspelt) == number:
+                shown = ", ".join(map(repr, [text for text in pieces.texts if text.strip()][:SHOWN]))
+                raise ConfigError(
+                    f"--words: the symbols of this output ({shown} ...) spell none of the {number:,} words of {path};"
+                    " give the words as the answers have them"
+                )
+            if unspelt:
+                shown = ", ".join(map(repr, unspelt[:SHOWN])) + (" ..." if len(unspelt) > SHOWN else "")
+                say(
+                    f"note: --words: {len(unspelt):,} of {number:,} words of {path} are never answered, since the"
+                    f" output's symbols cannot spell them: {shown}"
+                )
+        return Legal(generator, known[modality], divided=False)
 
     return adapt

@@ -85,7 +85,7 @@ def adapted_by(
         (language,) = loaded_runs(language_model, device, say)
         changes.append(fused_with(language, weight, run))
     if words is not None:
-        changes.append(listed_words(Path(words), run))
+        changes.append(listed_words(Path(words), run, say))
     if not changes:
         return None
     return lambda modality, generator: reduce(lambda inner, adapt: adapt(modality, inner), changes, generator)

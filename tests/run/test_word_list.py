@@ -17,6 +17,7 @@ from ostinato.heads.contract import Generator
 from ostinato.model.legal import Legal
 from ostinato.registry import make
 from ostinato.run.word_list import Words
+from ostinato.verbs import answering
 
 LETTERS = ["", "", "", "a", "b", " ", "ab"]
 """Unknown, begin, end, letters, a blank, and a piece of two letters."""
@@ -70,6 +71,18 @@ def test_words_that_are_symbols_are_allowed_by_name():
     grammar = Words(words, ["two", "four"], END, True)
     assert grammar.allowed(grammar.start()).tolist() == [False, False, True, False, True, False]
     assert grammar.advance(grammar.start(), 4) == grammar.start()
+
+
+@pytest.mark.parametrize(
+    ("texts", "apart", "unspelt"),
+    [
+        (LETTERS, False, ["abc", "c"]),
+        (["", " a", "ab", "b "], False, ["abc", "ba", "c"]),
+        (["", "ab", "ba"], True, ["aab", "abc", "c"]),
+    ],
+)
+def test_words_that_no_symbols_spell_are_known(texts, apart, unspelt):
+    assert Words(texts, ["ab", "ba", "aab", "abc", "c"], END, apart).unspelt() == unspelt
 
 
 DIGITS = ["one", "two", "six", "ten"]
@@ -131,6 +144,16 @@ def test_the_advice_about_words_is_followed(run, tmp_path):
     with pytest.raises(ConfigError, match="spell none of the 2 words of .*; give the words as the answers have them"):
         asked("ZWEI\nDREI")
     assert asked("two\nsix")
+
+
+def test_listed_words_that_cannot_be_spelt_are_named_once(run, tmp_path):
+    told = []
+    (tmp_path / "words.txt").write_text("two six zwei sieben", encoding="utf-8")
+    known = answering.predict(run[0], rows=run[1][:2], words=tmp_path / "words.txt", device="cpu", say=told.append)
+    assert len(list(known)) == 2
+    (note,) = [note for note in told if "--words" in note]
+    assert note.startswith("note: --words: 2 of 4 words of ")
+    assert note.endswith("are never answered, since the output's symbols cannot spell them: 'sieben', 'zwei'")
 
 
 def test_the_advice_where_nothing_is_generated_is_followed(tmp_path):
