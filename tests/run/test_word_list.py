@@ -146,7 +146,7 @@ def test_the_advice_about_words_is_followed(run, tmp_path):
     assert asked("two\nsix")
 
 
-def test_listed_words_that_cannot_be_spelt_are_named_once(run, tmp_path):
+def test_the_advice_about_listed_words_that_cannot_be_spelt_is_told_once(run, tmp_path):
     told = []
     (tmp_path / "words.txt").write_text("two six zwei sieben", encoding="utf-8")
     known = answering.predict(run[0], rows=run[1][:2], words=tmp_path / "words.txt", device="cpu", say=told.append)
