@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,12 +16,20 @@ from ostinato.modalities._pen import of_path
 
 Row = tuple[Any, ...]
 Tables = dict[str, tuple[tuple[str, ...], list[Row]]]
-Pen = Callable[[str], list[np.ndarray]]
+Pen = Callable[[str, random.Random], list[np.ndarray]]
 """The strokes of a word in a font, each the places of its points (n, 2); y grows downwards."""
+Parts = Mapping[str, tuple[int, Sequence[str]]]
+"""How many words each split has, and in which fonts."""
 
 WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500, "many": 20_000}
 """Words by pen; those of `unseen` are in a font that no other split has."""
 FONTS, UNSEEN_FONT = ("futural", "rowmand", "scripts", "scriptc", "timesr", "timesrb"), "timesi"
+EVERY_FONT = (*FONTS, UNSEEN_FONT, "timesib", "gothiceng", "gothicger", "gothicita")
+"""The fonts of the package whose Latin letters differ, one name of each: meteorology and rowmans have those of
+futural, futuram of rowmand, cursive of scripts, music of timesi, astrology of timesib, rowmant of timesrb, and
+gothgbt, gothgrt and gothitt of the last three."""
+IN_TURN = {"train": 5_000, "valid": 300, "test": 500}
+"""Words where each font is left out in turn."""
 MORE_WORDS = 12_000
 """Training words in fonts of files, beside those of `train`."""
 FOLDER = "single-stroke-fonts"
@@ -42,7 +50,14 @@ def pen_words(root: Path | None) -> Tables:
     No word is in two splits; the font of `unseen` is in no other. `many` are to learn to write: 4,000 are soon known
     by heart.
     """
-    return _tables({})
+    return _tables(_parts(), {})
+
+
+def unseen_font(root: Path | None, *, font: str) -> Tables:
+    """The same in ten of the eleven fonts of the package, and to test in the eleventh."""
+    others = tuple(other for other in EVERY_FONT if other != font)
+    fonts = {"train": others, "valid": others, "test": (font,)}
+    return _tables({split: (count, fonts[split]) for split, count in IN_TURN.items()}, {})
 
 
 def pen_words_more(root: Path) -> Tables:
@@ -57,28 +72,36 @@ def pen_words_more(root: Path) -> Tables:
             f"{root / FOLDER}: no fonts (.svg) there; npm pack hersheytext has some below svg_fonts, of which those "
             "called EMS are no copies of what is in training already"
         )
-    tables = _tables({file.stem: _of_file(file) for file in files})
-    columns, more = tables.pop("more")
-    return tables | {"train": (columns, tables["train"][1] + more)}
+    more = {file.stem: _of_file(file) for file in files}
+    tables = _tables(_parts(tuple(more)), more)
+    columns, rows = tables.pop("more")
+    return tables | {"train": (columns, tables["train"][1] + rows)}
 
 
-def _tables(more: dict[str, Pen]) -> Tables:
+def _parts(more: Sequence[str] = ()) -> dict[str, tuple[int, Sequence[str]]]:
+    fonts = {"unseen": (UNSEEN_FONT,)}
+    parts = {split: (count, fonts.get(split, FONTS)) for split, count in WORDS.items()}
+    return parts | ({"more": (MORE_WORDS, more)} if more else {})
+
+
+def _tables(parts: Parts, more: Mapping[str, Pen]) -> Tables:
+    """The words of each split, of which no other has one; the pens of other fonts than the package's are given."""
     draw, chance, seen = random.Random(SEED), np.random.default_rng(SEED), set[str]()
-    pens = {font: _of_package(font) for font in (*FONTS, UNSEEN_FONT)} | more
+    every = dict.fromkeys(font for _, fonts in parts.values() for font in fonts)
+    pens = {font: more[font] if font in more else _of_package(font) for font in every}
 
     def row(font: str) -> Row:
         word = next(word for word in iter(lambda: syllables(draw, 3), None) if word not in seen)
         words.add(word)
-        strokes = _dressed(pens[font](word), draw) if font in more else pens[font](word)
+        strokes = pens[font](word, draw)
         (slant, turn), size = chance.uniform(-0.2, 0.2, 2), chance.uniform(0.85, 1.15)
         shape = size * np.array([[1, turn / 2], [slant - turn / 2, 1]])
         moved = [(stroke - strokes[0][0]) @ shape + chance.normal(0, 0.3, stroke.shape) for stroke in strokes]
         return as_offsets(moved), word, font
 
     tables: Tables = {}
-    for split, count in WORDS.items() if not more else (*WORDS.items(), ("more", MORE_WORDS)):
+    for split, (count, fonts) in parts.items():
         words: set[str] = set()
-        fonts = {"unseen": (UNSEEN_FONT,), "more": tuple(more)}.get(split, FONTS)
         tables[split] = (("strokes", "word", "font"), [row(draw.choice(fonts)) for _ in range(count)])
         seen |= words
     return tables
@@ -105,11 +128,11 @@ def _of_package(font: str) -> Pen:
         sys.exit(f"pen-words follow the fonts of a package that is not here ({why}); pip install Hershey-Fonts")
     loaded = HersheyFonts()
     loaded.load_default_font(font)
-    return lambda word: [np.array(stroke, float) for stroke in loaded.strokes_for_text(word)]
+    return lambda word, _: [np.array(stroke, float) for stroke in loaded.strokes_for_text(word)]
 
 
 def _of_file(path: Path) -> Pen:
-    """An SVG font: glyphs with paths, of which y grows upwards from the line that letters stand on."""
+    """An SVG font, dressed: glyphs with paths, of which y grows upwards from the line that letters stand on."""
     glyphs = {glyph.get("unicode", ""): glyph for glyph in _glyphs(path)}
     try:
         strokes = {letter: list(of_path(glyph.get("d", ""))) for letter, glyph in glyphs.items()}
@@ -120,12 +143,12 @@ def _of_file(path: Path) -> Pen:
         sys.exit(f"{path}: has no letter {missing[0]}; take the file away")
     scale = X_HEIGHT / np.ptp(np.concatenate(strokes["x"])[:, 1])
 
-    def pen(word: str) -> list[np.ndarray]:
+    def pen(word: str, draw: random.Random) -> list[np.ndarray]:
         left, placed = 0.0, []
         for letter in word:
             placed += [(stroke + [left, 0]) * [scale, -scale] + [0, BASELINE] for stroke in strokes[letter]]
             left += widths[letter]
-        return placed
+        return _dressed(placed, draw)
 
     return pen
 

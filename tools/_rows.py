@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from _letters import EVERY_FONT
 from _sound import VOICES
 from prepare import GENERATED
 
@@ -255,6 +256,18 @@ def _voice(voice: str, whole: bool = False) -> Row:
         f"accuracy {PLAIN_VOICES[voice]} by logistic regression, the baseline of `ostinato evaluate`"
     )  # fmt: skip
     return replace(row, recipe="unseen-voice", sets=(*tables, *epochs(50)), members=members, beside=beside)
+
+
+def _unseen_font(font: str) -> Row:
+    """A row of words in a font of the package after training in the ten others."""
+    prepared = f"unseen-font-{font}"
+    look = "; an eighth look" if font == "timesi" else ""
+    return Row(
+        prepared, f"500 new words by a pen in the font {font}, trained on ten other fonts, read as pictures, CTC{look}",
+        (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
+        "none: the words are made here", prepared, recipe="pen-words-drawn",
+        sets=tuple(f"data.{split}=prepared-{prepared}/{split}.jsonl" for split in ("train", "valid", "test")),
+    )  # fmt: skip
 
 
 def _latent(drawn: str, number: int, weight: str) -> Row:
@@ -570,6 +583,7 @@ ROWS = (
              ("data.test=prepared-pen-words/unseen.jsonl",)),
         )
     ),
+    *map(_unseen_font, EVERY_FONT),
     Row(
         "pen-writing", "500 new words written in six fonts, the density of the pen's points",
         (Shown("strokes", "log_loss"),), "none: the words are made here", "pen-words",

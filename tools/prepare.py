@@ -43,6 +43,7 @@
     pendigit-strings (.jsonl)           strokes, digits
     kanji, sheep (.jsonl)               drawing
     pen-words, pen-words-more (.jsonl)  strokes, word, font; more: those of DATA/single-stroke-fonts in training too
+    unseen-font-NAME (.jsonl)           strokes, word, font; one of eleven fonts is in test alone
     shapes (folders)                    picture, caption, number, most, biggest, question, answer (unseen too)
     shapes-questions (folders)          picture, question, answer (unseen too)
     digit-lines, word-lines (folders)   line, digits or word
@@ -566,9 +567,11 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "sheep": _sound.sheep,
     "pen-words": _letters.pen_words,
     "pen-words-more": _letters.pen_words_more,
+    **{f"unseen-font-{font}": functools.partial(_letters.unseen_font, font=font) for font in _letters.EVERY_FONT},
     **{f"nottingham-{kind}": functools.partial(nottingham_tunes, notation=kind) for kind in ("abc", "midi")},
 }
-PEN = ("pendigits", "pendigit-strings", "kanji", "sheep", "pen-words", "pen-words-more")
+UNSEEN_FONTS = tuple(f"unseen-font-{font}" for font in _letters.EVERY_FONT)
+PEN = ("pendigits", "pendigit-strings", "kanji", "sheep", "pen-words", "pen-words-more", *UNSEEN_FONTS)
 TUNES = ("nottingham-abc", "nottingham-midi")
 LISTS = (
     "japanese-vowels",
@@ -599,6 +602,7 @@ GENERATED = (
     "digit-lines-mixed",
     "moving-digits-mixed",
     "pen-words",
+    *UNSEEN_FONTS,
 )
 """Tasks made from a seed: they need no data set."""
 

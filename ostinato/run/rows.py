@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -307,7 +307,10 @@ def asked(
     if source is not None and source != "-":
         return _of_table(run, source, places, "--input")
     lines, place_of = _lines(run, texts, source)
-    typed = None if texts is None or source is not None else ({column: text} for text in texts for column in columns)
+    typed = None
+    if source is None or file_endings(run):  # What names a file is told by that name.
+        lines, names = tee(lines)
+        typed = ({column: name} for name in names for column in columns)
     return Rows(_parsed(lines, _readers(run, places), place_of), place_of, table=typed)
 
 

@@ -222,6 +222,8 @@ def test_a_list_standard_input_errors_and_embed_name_recordings_too(runs, tmp_pa
 
     listed = invoke("predict", "--input", "list.txt", "--json").splitlines()
     assert [json.loads(line)["inputs"]["clip"] for line in listed] == ["a.wav", "b.wav"]
+    piped = invoke("predict", "--input", "-", "--json", input="a.wav\nb.wav\n").splitlines()
+    assert [json.loads(line)["inputs"]["clip"] for line in piped] == ["a.wav", "b.wav"]
     heard = invoke("predict", "-", "--json", input=wav(TONE, RATE)[44:])
     assert json.loads(heard)["inputs"] == {"clip": "-"}
     for words in (["--input", "list.txt"], ["--input", "."]):

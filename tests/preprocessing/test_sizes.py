@@ -234,7 +234,13 @@ TEXT, ONE_WAY = {"t": "text"}, {"t": {"type": "text", "encoder": {"bidirectional
     ],
 )
 def test_labels_weigh_the_words_of_both_directions(inputs, outputs, pool):
-    assert planned(inputs, outputs, 500).settings.outputs["y"].head.pool == pool
+    assert planned(inputs, outputs, 1_000).settings.outputs["y"].head.pool == pool
+
+
+def test_few_rows_are_read_by_last_states():
+    assert planned(TEXT, {"y": "category"}, 999).settings.outputs["y"].head.pool == "last"
+    given = {"y": {"type": "category", "head": {"pool": "attention"}}}
+    assert planned(TEXT, given, 10).settings.outputs["y"].head.pool == "attention"
 
 
 def of_rules(rules, inputs=FEW, **rest):

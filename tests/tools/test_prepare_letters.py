@@ -59,6 +59,17 @@ def test_words_by_pen_and_their_font_are_new_in_later_splits(tmp_path, tool, mon
     assert len(row["word"]) * 5 < across + 10 < len(row["word"]) * 30 + 40
 
 
+def test_each_font_in_turn_is_in_test_alone(tmp_path, tool, monkeypatch):
+    letters = sys.modules["_letters"]
+    monkeypatch.setattr(letters, "IN_TURN", {"train": 200, "valid": 20, "test": 10})
+    assert list(tool.prepare("unseen-font-timesi", None, tmp_path).values()) == [200, 20, 10]
+    rows = {name: listed(tmp_path / "prepared-unseen-font-timesi", name) for name in letters.IN_TURN}
+    assert {row["font"] for row in rows["test"]} == {"timesi"}
+    assert {row["font"] for row in rows["train"]} == {*letters.EVERY_FONT} - {"timesi"}
+    words = [{row["word"] for row in own} for own in rows.values()]
+    assert all(not one & other for one, other in itertools.combinations(words, 2))
+
+
 def font(folder, without=""):
     """Letters of a line upwards from their foot to 500, x from 0 to 300, and a dot on the line; 600 apart."""
     folder.mkdir(exist_ok=True)
