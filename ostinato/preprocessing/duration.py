@@ -251,13 +251,18 @@ def _warm_up(recipe: Recipe, total: int, is_open: Open) -> Chosen:
     return {"training.schedule.warmup": (round(WARM_UP * total), f"{WARM_UP:.0%} of {total:,} updates")}
 
 
+def patience(epochs: int, every: float) -> int:
+    """So many validations without a real gain end a run of these epochs: two at least, since one may be chance, and
+    those of an epoch."""
+    return max(2, math.ceil(max(1, PATIENCE * epochs) / every))
+
+
 def _patience(recipe: Recipe, epochs: int, every: float, is_open: Open) -> Chosen:
-    """So many validations without a real gain end a run: two at least, since one may be chance, and those of an
-    epoch."""
     if not is_open(recipe, "training.patience"):
         return {}
-    patience = max(2, math.ceil(max(1, PATIENCE * epochs) / every))
-    chosen: Chosen = {"training.patience": (patience, f"{PATIENCE:.0%} of {epochs} epochs, and one at least")}
+    chosen: Chosen = {
+        "training.patience": (patience(epochs, every), f"{PATIENCE:.0%} of {epochs} epochs, and one at least")
+    }
     if is_open(recipe, "training.least_gain"):
         chosen["training.least_gain"] = (LEAST_GAIN, "of the first validation's value: less is no reason to go on")
     return chosen

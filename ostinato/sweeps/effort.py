@@ -26,7 +26,17 @@ from ostinato.run import bundle as bundles
 from ostinato.run import train as run_train
 from ostinato.run.run import Run
 from ostinato.run.train import ANOTHER, MARGIN, START_SECONDS, Budget, Session
-from ostinato.sweeps.portfolio import COUNTED, DEFAULT, ROWS_SEED, SEED, Candidate, candidates, changed, reseeded
+from ostinato.sweeps.portfolio import (
+    COUNTED,
+    DEFAULT,
+    LONGER,
+    ROWS_SEED,
+    SEED,
+    Candidate,
+    candidates,
+    changed,
+    reseeded,
+)
 from ostinato.sweeps.selection import Figures, Voting, select
 from ostinato.training.checkpoints import restore_model
 from ostinato.training.task import Listeners, Outcome
@@ -55,6 +65,8 @@ MOST_PROPOSED = 3
 """So many times the candidates are proposed: some cannot be trained, as their first look at the data shows."""
 EVALUATIONS = 2
 """Several members are evaluated for longer than one."""
+LATE = 0.75
+"""A default run that was best after this share of its epochs was still learning."""
 LEAST_RAN = 0.5
 """Candidates are expected to be trained for the share of their epochs that the default run was, at least this one."""
 TRAINED, NO_TIME = "trained", "no time for an epoch"
@@ -198,7 +210,8 @@ def train(
         return Run.load(folder, device)
     work = _Work(recipe, folder, portfolio, device, roots, data, listeners, time.monotonic())
     default = work.default(minutes)
-    others = work.begun(candidates(recipe, default.run.recipe, MOST_PROPOSED * SIZES[effort].candidates))
+    most = MOST_PROPOSED * SIZES[effort].candidates
+    others = work.begun(candidates(recipe, default.run.recipe, most, work.learning()))
     sessions = {DEFAULT: default, **others}
     work.halve(others)
     work.spend(sessions)
@@ -320,26 +333,34 @@ class _Work:
             portfolio.keep(self.folder)
         return session
 
+    def learning(self) -> bool:
+        """Whether the default run was still learning at its end: no patience ended it, and it was best near there."""
+        outcome = self.outcomes[DEFAULT]
+        late = outcome.best_epoch is not None and outcome.best_epoch >= LATE * outcome.epochs
+        return self.trial(LONGER) is not None or (outcome.ended == "epochs" and outcome.epochs > 0 and late)
+
     def begun(self, listed: Sequence[Candidate]) -> dict[str, Session]:
         """The candidates that there is time for, each with a share of what is left; their answers can be compared with
         those of the default run."""
         sessions: dict[str, Session] = {}
-        waiting = SIZES[self.portfolio.effort].candidates
+        waiting = SIZES[self.portfolio.effort].candidates + sum(candidate.shares - 1 for candidate in listed)
         for candidate in listed:
-            if not waiting:
+            if waiting <= 0:
                 break
             known = self.trial(candidate.name)
             if known is not None and not known.epochs:
-                waiting -= known.stopped == NO_TIME
+                waiting -= candidate.shares - (known.stopped != NO_TIME)
                 continue
             began = time.monotonic()
             planned = 0.0
 
-            def seconds(recipe: Recipe, pace: Pace, waiting: int = waiting) -> float | None:
+            part = candidate.shares / waiting
+
+            def seconds(recipe: Recipe, pace: Pace, part: float = part) -> float | None:
                 nonlocal planned
                 pace = replace(pace, evaluation_seconds=0.0)
                 left = self.portfolio.seconds or 0.0
-                cost, share = self.ran * needed(recipe, pace), min(left, left / SAVED / waiting)
+                cost, share = self.ran * needed(recipe, pace), min(left, left / SAVED * part)
                 if pace.updates * pace.update_seconds > share:
                     raise _TooLong
                 planned = min(cost, share)
@@ -361,7 +382,7 @@ class _Work:
                 spent = time.monotonic() - began + planned * _expected_share(trial.epochs)
                 self.portfolio.seconds = (self.portfolio.seconds or 0.0) - spent
                 self.add(trial)
-            waiting -= trial.epochs > 0 or trial.stopped == NO_TIME
+            waiting -= candidate.shares - (trial.epochs == 0 and trial.stopped != NO_TIME)
         return sessions
 
     def why_alone(self) -> str:
@@ -432,12 +453,10 @@ class _Work:
         trials = {name: self.trial(name) for name in ranked}
         seeds = Counter(trial.of for trial in self.portfolio.trials if trial.of)
         drawn = [name for name in ranked if not trials[name].of and name != COUNTED and self.outcomes[name].updates]
-        better = drawn[: math.ceil(len(drawn) / 2)]
+        better = [name for name in drawn[: math.ceil(len(drawn) / 2)] if 60 * trials[name].minutes <= left]
         if self.recipe.gives(SEED) or not better or seeds.total() == SIZES[self.portfolio.effort].seeds:
             return None
         original = min(better, key=seeds.__getitem__)
-        if 60 * trials[original].minutes > left:
-            return None
         settings = sessions[original].run.recipe.settings
         changes = reseeded(settings, settings.training.seed + 1 + seeds[original])
         name = f"{original}_seed-{changes[SEED]}"

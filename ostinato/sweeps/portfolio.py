@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ostinato import alignments
 from ostinato.alignments import forecasts
 from ostinato.errors import ConfigError
+from ostinato.preprocessing.duration import patience
 from ostinato.preprocessing.tables import seed_of_rows
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.paths import set_path
@@ -18,8 +19,10 @@ from ostinato.recipe.read import Recipe, check
 from ostinato.registry import Settings, component, room_of
 from ostinato.sweeps.sweep import word_of
 
-DEFAULT, COUNTED = "default", "counted"
-SEED, ROWS_SEED = "training.seed", "data.seed"
+DEFAULT, COUNTED, LONGER = "default", "counted", "longer"
+LONGER_BY = 3
+"""So many times its epochs a default run is trained again that was still learning at its end."""
+SEED, ROWS_SEED, EPOCHS = "training.seed", "data.seed", "training.epochs"
 
 Changes = Mapping[str, Any]
 """Settings by path."""
@@ -32,38 +35,43 @@ class Candidate(NamedTuple):
         name: of its folder.
         changes: in what it differs from the default run.
         recipe: checked.
+        shares: of the time; others have one.
     """
 
     name: str
     changes: Changes
     recipe: Recipe
+    shares: int = 1
 
 
-def candidates(recipe: Recipe, default: Recipe, most: int) -> list[Candidate]:
+def candidates(recipe: Recipe, default: Recipe, most: int, learning: bool = False) -> list[Candidate]:
     """Up to so many recipes beside the default one, the most promising first.
 
-    First what only counts; then in turn the variants of each modality, encoder, head and optimizer; then two of all
-    these at a time. What the recipe gives is not varied, nor the
-    symbols of answers, so that all can be compared and averaged.
+    First what only counts, and the default run for longer where it was still learning; then in turn the variants of
+    each modality, encoder, head and optimizer; then two of all these at a time. What the recipe gives is not varied,
+    nor the symbols of answers, so that all can be compared and averaged.
 
     Args:
         recipe: as the user gave it.
         default: with all that was chosen from the data.
         most: how many.
+        learning: whether the default run was still learning at its end.
     """
     base = _with_readings(recipe, default)
     alone = list(_alone(recipe, default))
     pairs = ({**first, **second} for first, second in itertools.combinations(alone, 2) if not first.keys() & second)
     listed: list[Candidate] = []
     known = [recipe.plain(), base.plain()]
-    for of, changes in ((recipe, _counted(recipe)), *((base, changes) for changes in (*alone, *pairs))):
+    first = ((recipe, _counted(recipe)), (base, _longer(recipe, default) if learning else {}))
+    for of, changes in (*first, *((base, changes) for changes in (*alone, *pairs))):
         if len(listed) == most:
             break
         if not changes or all(_holds(default, path, value) for path, value in changes.items()):
             continue
-        name = COUNTED if of is recipe else _name(changes)
+        longer = EPOCHS in changes
+        name = COUNTED if of is recipe else LONGER if longer else _name(changes)
         try:
-            candidate = Candidate(name, changes, changed(of, changes))
+            candidate = Candidate(name, changes, changed(of, changes), LONGER_BY if longer else 1)
         except ConfigError:
             continue  # Members propose without a look at the rest of the recipe.
         plain = candidate.recipe.plain()
@@ -115,6 +123,15 @@ def _counted(recipe: Recipe) -> dict[str, Any]:
             at = {f"inputs.{name}.{key}": value for key, value in reading.items()}
             changes |= {path: value for path, value in at.items() if not recipe.gives(path)}
     return changes
+
+
+def _longer(recipe: Recipe, default: Recipe) -> dict[str, Any]:
+    """More epochs, and a patience as it is chosen for so many, where the recipe gives neither how long to train."""
+    training = default.settings.training
+    if any(map(recipe.gives, (EPOCHS, "training.max_updates", "training.patience"))):
+        return {}
+    epochs = LONGER_BY * training.epochs
+    return {EPOCHS: epochs, "training.patience": patience(epochs, training.validate_every)}
 
 
 def _alone(recipe: Recipe, default: Recipe) -> Iterator[dict[str, Any]]:

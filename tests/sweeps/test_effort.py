@@ -274,6 +274,42 @@ def test_what_the_recipe_gives_is_not_varied():
     assert {"inputs.text.encoder.cell", "inputs.text.encoder"}.isdisjoint(changed)
 
 
+def test_a_default_run_that_was_still_learning_is_trained_for_longer():
+    user = from_arguments({"text": "text"}, {"mood": "category"})
+    default = user.with_chosen({"training.epochs": (8, "from the data")})
+    longer = portfolio.candidates(user, default, 3, learning=True)[1]
+    assert longer.name == "longer" and longer.shares == 3
+    assert longer.changes == {"training.epochs": 24, "training.patience": 6}
+    assert longer.recipe.settings.training.epochs == 24 and longer.recipe.settings.training.patience == 6
+    assert "longer" not in [candidate.name for candidate in portfolio.candidates(user, default, 99)]
+    for given in ({"epochs": 8}, {"max_updates": 100}, {"patience": 2}):
+        asked = from_arguments({"text": "text"}, {"mood": "category"}, training=given)
+        assert "longer" not in [candidate.name for candidate in portfolio.candidates(asked, asked, 99, learning=True)]
+
+
+@pytest.mark.parametrize(
+    ("ended", "best", "learning"),
+    [("epochs", 8, True), ("epochs", 6, True), ("epochs", 5, False), ("patience", 8, False), ("epochs", None, False)],
+)
+def test_what_was_best_near_its_end_was_still_learning(tmp_path, ended, best, learning):
+    kept = effort.Portfolio(3, minutes=10.0, trials=[effort.Trial("default", {}, 8)])
+    work = effort._Work(recipe(), tmp_path, kept, "cpu", (), {}, Listeners(), time.monotonic())
+    work.outcomes["default"] = Outcome(ended, False, 8, 80, 60.0, best, {"loss": 1.0})
+    assert work.learning() is learning
+    kept.trials.append(effort.Trial("longer", {}, 24))
+    assert work.learning()  # What was begun goes on.
+
+
+def test_the_longer_run_gets_the_time_of_several_and_is_continued(tmp_path, monkeypatch):
+    monkeypatch.setattr(effort._Work, "learning", lambda work: True)
+    user = from_arguments({"text": "text"}, {"mood": "category"}, training={"batch_rows": 16})
+    options = {"data": DATA, "effort": 2, "minutes": 9, "device": "cpu"}
+    kept = api.portfolio(api.fit(user, tmp_path / "run", **options))
+    default, longer = ([trial for trial in kept.trials if trial.candidate == name] for name in ("default", "longer"))
+    assert longer[0].epochs == 3 * default[0].epochs and longer[0].stopped == "trained"
+    assert len([trial for trial in kept.trials if not trial.of and trial.epochs]) == 1 + FEW.candidates
+
+
 def test_each_candidate_differs_and_its_folder_too():
     listed = candidates({})
     assert len({candidate.name for candidate in listed}) == len(listed) > 20
