@@ -58,8 +58,8 @@ DEFAULT = "default"
 MINUTES = 5.0, 15.0
 LISTED = {
     DEFAULT: (
-        *("surnames", "sst-2", "mr-sentences", "atis", "wikiann-en", "pos-french", "dna-splice"),
-        *("natops", "airline", "temperatures"),
+        *("surnames", "sst-2", "wikiann-en", "wnut17", "pos-english", "protein-q3"),
+        *("inflection-finnish", "inflection-german", "cmudict", "har"),
     ),
     "flaml": ("sst-2", "mr-sentences", "surnames", "ag-news"),
     "autogluon": ("sst-2", "pendigits", "airline", "temperatures"),
