@@ -168,7 +168,11 @@ def _weights(folder: Path) -> dict[str, Tensor]:
                 f"model: {folder}: {name} has the shape {tuple(there)} in the weights and {tuple(here)} by {CONFIG};"
                 " they are of two models, so copy the folder again"
             )
-    _demand_all((name for name in info["missing_keys"] if name.removeprefix(prefix) in weights), folder)
+    # What is computed and never trained, as Marian's sinusoids, need not be in a file.
+    empty = built(configuration(folder), empty=True)
+    computed = {name for name, weight in empty.named_parameters() if not weight.requires_grad}
+    wanted = weights.keys() - computed
+    _demand_all((name for name in info["missing_keys"] if name.removeprefix(prefix) in wanted), folder)
     return weights
 
 
@@ -198,9 +202,12 @@ def demand_memory(model: nn.Module, copies: int) -> None:
 
 
 def _reader(model: nn.Module) -> nn.Module:
-    """The part that reads: of an encoder and a decoder the first; without the trained layer behind the first step."""
+    """The part that reads: of an encoder and a decoder that attends to it the first; without the trained layer behind
+    the first step."""
     if all(isinstance(getattr(model, half, None), nn.Module) for half in ("encoder", "decoder")):
-        model = model.get_encoder()
+        encoder = model.get_encoder()
+        # Funnel's decoder is a part of its reading, and its encoder no model by itself.
+        model = encoder if isinstance(encoder, transformers().PreTrainedModel) else model
     pooler = getattr(model, "pooler", None)
     if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
         model.pooler = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.encoders._reader import Reader
 from ostinato.errors import ConfigError
@@ -15,6 +15,12 @@ from ostinato.modalities.contract import Spec, Symbols
 from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
 from ostinato.tokenizers.pretrained import library, written
+
+UNLIMITED = 512
+"""Pieces read at once by a model that names no greatest number."""
+
+SAME = 1e-3
+"""So near numbers are equal but for rounding."""
 
 
 class TextReader(Reader):
@@ -46,12 +52,11 @@ class TextReader(Reader):
                 f"pretrained: the tokenizer has {spec.size - self.first:,} pieces and the model {size:,}; they do not"
                 " belong together; leave the input's tokenizer out, or give another model"
             )
-        own = model.config
-        places = getattr(own, "max_position_embeddings", None) or 512
-        # RoBERTa counts positions from behind its padding symbol.
-        offset = own.pad_token_id + 1 if "roberta" in own.model_type and own.pad_token_id else 0
-        self.longest = places - offset - len(prefix) - len(suffix)
-        self.size = own.hidden_size
+        places = getattr(model.config, "max_position_embeddings", None) or UNLIMITED
+        places = (places if places > 0 else UNLIMITED) - _before_positions(model)
+        self.longest = places - len(prefix) - len(suffix)
+        self.size = model.config.hidden_size
+        self.pads: bool | None = None
 
     @staticmethod
     def settled(model: Any, config: Mapping[str, Any], source: Path, column: Settings) -> dict[str, Any]:
@@ -61,6 +66,12 @@ class TextReader(Reader):
             raise ConfigError(
                 f"model: {source}: the tokenizer has {pieces:,} pieces and the model {known:,}, more than twice as"
                 " many; they do not belong together; copy the model's own tokenizer into the folder"
+            )
+        piece, number = max(marks.get_vocab().items(), key=lambda item: item[1], default=("", -1))
+        if pieces <= known <= number:
+            raise ConfigError(
+                f"model: {source}: the piece {piece!r} of the tokenizer has the number {number:,}, and the model knows"
+                f" those below {known:,}; they do not belong together; copy the model's own tokenizer into the folder"
             )
         around = marks.encode("a")
         inside = [at for at, mark in enumerate(around.special_tokens_mask) if not mark] or [0]
@@ -77,7 +88,32 @@ class TextReader(Reader):
         return [part for row in pieces.split(lengths) for part in _parts(row, self.longest)], counts
 
     def read(self, parts: list[Tensor]) -> list[Tensor]:
-        """Nothing for a part without any piece or mark."""
+        """Nothing for a part without any piece or mark. Where company changes what is read, as in FNet, parts of one
+        length are read at once."""
+        by_length: dict[int, list[int]] = {}
+        for place, part in enumerate(parts):
+            by_length.setdefault(len(part), []).append(place)
+        if len(by_length) < 2 or self._may_pad(
+            parts[by_length[min(by_length)][0]], parts[by_length[max(by_length)][0]]
+        ):
+            return self._together(parts)
+        read: dict[int, Tensor] = {}
+        for places in by_length.values():
+            read |= zip(places, self._together([parts[place] for place in places]))
+        return [read[place] for place in range(len(parts))]
+
+    def _may_pad(self, short: Tensor, long: Tensor) -> bool:
+        """Whether the short part is read beside the long one as it is alone; tried once."""
+        if self.pads is None:
+            training = self.model.training
+            self.model.eval()
+            with torch.no_grad(), torch.autocast(short.device.type, enabled=False):
+                (alone,), (beside, _) = self._together([short]), self._together([short, long])
+            self.model.train(training)
+            self.pads = torch.allclose(alone, beside, rtol=SAME, atol=SAME)
+        return self.pads
+
+    def _together(self, parts: list[Tensor]) -> list[Tensor]:
         around = len(self.prefix) + len(self.suffix)
         layout = Layout([len(row) + around for row in parts], parts[0].device if parts else None)
         if not layout.total:
@@ -91,6 +127,14 @@ class TextReader(Reader):
 
     def _marked(self, row: Tensor) -> Tensor:
         return torch.cat([row.new_tensor(self.prefix), row, row.new_tensor(self.suffix)])
+
+
+def _before_positions(model: nn.Module) -> int:
+    """Positions that no piece has: RoBERTa, MPNet and others count from behind their padding symbol."""
+    tables = [
+        module for name, module in model.named_modules() if "position" in name and isinstance(module, nn.Embedding)
+    ]
+    return max((table.padding_idx + 1 for table in tables if table.padding_idx is not None), default=0)
 
 
 def _parts(row: Tensor, longest: int) -> tuple[Tensor, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,7 @@ def prepare(
     data: Mapping[str, Any] | None = None,
     facts: Mapping[str, dict] | None = None,
     known: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    begun: Collection[str] = (),
     folder: Path | None = None,
     start: bool = True,
     say: Say = lambda _: None,
@@ -76,6 +77,7 @@ def prepare(
         data: tables in memory or other sources by split, in place of the recipe's.
         facts: of modalities fitted before, to resume from; None fits them.
         known: facts of an earlier run that the training rows extend, by place.
+        begun: inputs whose embeddings are those of the earlier run.
         folder: of the cache; the user's cache by default.
         start: whether files of vectors are read: not where trained weights will take their place.
         say: receives a line of progress.
@@ -94,7 +96,7 @@ def prepare(
             modalities[place].restore(modalities[place].extended(earlier, modalities[place].facts()))
     else:
         preprocessing_fit.restore(modalities, facts)
-    starts = _starts(splits.recipe, modalities, known, roots, say) if start else {}
+    starts = _starts(splits.recipe, modalities, known, begun, roots, say) if start else {}
     embeddings.add_words(starts, modalities, recipe_columns.vocabulary_owners(splits.recipe.settings))
     examples = splits.encoded(folder or cache_folder())
     recipe, train = splits.recipe, examples["train"]
@@ -134,12 +136,14 @@ def _starts(
     recipe: Recipe,
     modalities: Mapping[str, Modality],
     known: Mapping[str, Mapping[str, Any]],
+    begun: Collection[str],
     roots: Sequence[Path],
     say: Say,
 ) -> dict[str, embeddings.Start]:
-    asked = recipe_vectors.asked(recipe.settings)
-    for name in [name for name in asked if f"inputs.{name}" in known]:
-        if asked.pop(name).extend and not modalities[f"inputs.{name}"].spec.added:
+    every = recipe_vectors.asked(recipe.settings)
+    asked = {name: vectors for name, vectors in every.items() if name not in begun}
+    for name in [name for name in every if f"inputs.{name}" in known]:
+        if every[name].extend and not modalities[f"inputs.{name}"].spec.added:
             raise ConfigError(
                 f"inputs.{name}.encoder.embedding.extend: its vocabulary is that of the run that `from` names, to which"
                 " no words were added; leave extend out, or train that run with it"

@@ -168,7 +168,10 @@ def begin(
         recipe = as_it_began(recipe, began, folder)
     known = {} if transfer is None else transfer.facts
     facts = began.modalities if began else None
-    prepared = prepare(recipe, roots=roots, data=data, facts=facts, known=known, start=start, say=say)
+    begun = [
+        name for name in recipe.settings.inputs if transfer and transfer.begins(f"inputs.{name}.encoder.embedding")
+    ]
+    prepared = prepare(recipe, roots=roots, data=data, facts=facts, known=known, begun=begun, start=start, say=say)
     if began is not None:
         demand_same_data(began, prepared, folder)
         if budget is not None:
@@ -184,7 +187,7 @@ def begin(
     for name, vectors in prepared.starts.items():
         graph.embedding(name).start_from(vectors.table, vectors.added)
     for name, encoder in graph.encoders.items() if start else ():
-        if f"inputs.{name}" in known:
+        if transfer is not None and transfer.begins(f"inputs.{name}.encoder"):
             continue
         with placed(f"inputs.{name}.encoder"):
             encoder.start(partial(existing, base=recipe.base, data_root=roots))

@@ -22,6 +22,7 @@ from ostinato.preprocessing.counted import readings
 from ostinato.preprocessing.sizes import Chosen
 from ostinato.raw.vocabulary import AddedWords
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe import vectors as recipe_vectors
 from ostinato.recipe.earlier import Earlier
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe, check, restore
@@ -58,6 +59,10 @@ class Transfer:
     recipe: Recipe
     facts: Facts
     notes: list[str]
+
+    def begins(self, path: str) -> bool:
+        """Whether all below a path comes from the earlier run."""
+        return any(path == part or path.startswith(f"{part}.") for part in self.parts)
 
     def record(self) -> dict[str, Any]:
         """What a run folder keeps of it."""
@@ -165,7 +170,33 @@ def transfer_of(
     parts, notes = _parts(recipe, earlier, folder)
     settled = with_settings(recipe, earlier.plain(), parts).with_chosen(_counted(recipe, earlier))
     notes.append(f"from {folder}: {', '.join(parts)}")
-    return Transfer(folder, digest, earlier, bundle, parts, settled, _facts(settled, bundle, parts, folder), notes)
+    facts = _facts(settled, bundle, parts, folder)
+    transfer = Transfer(folder, digest, earlier, bundle, parts, settled, facts, notes)
+    _refuse_vectors(transfer)
+    return transfer
+
+
+def _refuse_vectors(transfer: Transfer) -> None:
+    """Refuses a file of vectors for an embedding that is taken over.
+
+    Errors:
+        ConfigError: the recipe names another one than the earlier run began with; or what is read has no words.
+    """
+    before = recipe_vectors.asked(transfer.settings)
+    for name, vectors in recipe_vectors.asked(transfer.recipe.settings).items():
+        encoder = f"inputs.{name}.encoder"
+        sources = [source.split(".")[1] for part, source in transfer.parts.items() if part.startswith(encoder)]
+        if not transfer.begins(f"{encoder}.embedding") or any(
+            source in before and before[source].file == vectors.file for source in sources
+        ):
+            continue
+        raise ConfigError(
+            f"{encoder}.embedding.file: this embedding is taken over from {transfer.folder}; leave the file out, or"
+            f" name a part without it in from.parts, such as {encoder}.stack"
+        )
+    settings = transfer.recipe.settings
+    for place, why in recipe_vectors.check(settings, recipe_columns.build(settings)):
+        raise ConfigError(f"{place}: {why}")
 
 
 def earlier_columns(run: Path, began: Path | None = None) -> Earlier:
@@ -233,7 +264,11 @@ def _under(given: Any, before: Any) -> Any:
     if _refers(given):
         return given
     given_open = opened(given) if isinstance(before, Mapping) else given
-    if not isinstance(given_open, Mapping) or given_open.get("type", before.get("type")) != before.get("type"):
+    if (
+        not isinstance(before, Mapping)
+        or not isinstance(given_open, Mapping)
+        or given_open.get("type", before.get("type")) != before.get("type")
+    ):
         return given
     return {**before, **{word: _under(value, before.get(word)) for word, value in given_open.items()}}
 

@@ -51,6 +51,29 @@ KINDS = {
     "marian": (transformers.MarianConfig, transformers.MarianModel, MARIAN),
 }
 
+BEHIND = {"intermediate_size": 12, "max_position_embeddings": 11, "pad_token_id": 1}
+"""Of models that count positions from behind their padding symbol: of 11 they have room for 9 pieces."""
+MARKS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+FUNNEL = {"d_model": 8, "n_head": 2, "d_head": 4, "d_inner": 12, "block_sizes": [1, 1], "max_position_embeddings": 9}
+OTHERS = {
+    "roberta": (transformers.RobertaConfig, transformers.RobertaModel, WIDE | BEHIND),
+    "mpnet": (transformers.MPNetConfig, transformers.MPNetModel, WIDE | BEHIND),
+    "camembert": (transformers.CamembertConfig, transformers.CamembertModel, WIDE | BEHIND),
+    "longformer": (
+        transformers.LongformerConfig,
+        transformers.LongformerModel,
+        WIDE | BEHIND | {"attention_window": [4, 4]},
+    ),
+    "xlnet": (transformers.XLNetConfig, transformers.XLNetModel, WIDE | MARKS | {"d_inner": 12, "d_head": 4}),
+    "fnet": (
+        transformers.FNetConfig,
+        transformers.FNetModel,
+        WIDE | MARKS | {"intermediate_size": 12, "max_position_embeddings": 9},
+    ),
+    "funnel": (transformers.FunnelConfig, transformers.FunnelModel, FUNNEL | {"pad_token_id": 0}),
+    "marian translator": (transformers.MarianConfig, transformers.MarianMTModel, WIDE | MARIAN),
+}
+
 
 def tokenizer(marks):
     library = Tokenizer(models.WordPiece({piece: number for number, piece in enumerate(PIECES)}, unk_token="[UNK]"))
@@ -120,6 +143,24 @@ def test_it_reads_as_the_library_does_and_its_run_needs_no_folder(folders, tmp_p
         torch.testing.assert_close(steps, whole[1:-1] if name == "bert" else whole, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(summary, whole.mean(0), rtol=1e-5, atol=1e-5)
     assert next(api.predict(loaded, texts)).best == next(api.predict(run, texts)).best
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_text_is_read_in_parts_as_the_library_reads_them_whatever_its_company(tmp_path, name):
+    config, model, sizes = OTHERS[name]
+    torch.manual_seed(5)  # Weights that the run does not draw by itself.
+    model(config(vocab_size=len(PIECES), **sizes)).save_pretrained(tmp_path / "model")
+    tokenizer(False).save(str(tmp_path / "model" / "tokenizer.json"))
+    encoder = session(recipe(tmp_path / "model", tune="all"), tmp_path / "run").run.graph.encoder("text").eval()
+    long, short = [4 + at % 8 for at in range(12)], [5, 6, 7]
+    steps = encoder.encode(Steps(torch.tensor([*long, *short]) + 3, Layout([12, 3]))).steps.split()
+    room = 512 if name == "xlnet" else 9
+    library = transformers.AutoModel.from_pretrained(tmp_path / "model").eval()
+    library = library.get_encoder() if library.config.is_encoder_decoder else library
+    for read, parts in zip(steps, ([part for part in (long[:room], long[room:]) if part], [short])):
+        with torch.no_grad():
+            whole = [library(input_ids=torch.tensor([part])).last_hidden_state[0] for part in parts]
+        torch.testing.assert_close(read, torch.cat(whole), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -224,6 +265,20 @@ def test_what_is_tuned_moves_and_the_rest_stays(folders, tmp_path, tune, rest):
     assert distances["encoders.text.model.wte.weight"] == 3
 
 
+def test_beside_a_part_of_an_earlier_run_the_rest_is_that_of_the_folder(folders, tmp_path):
+    api.fit(recipe(folders / "gpt2", tune="all"), tmp_path / "first", data={"train": rows(24)})
+    taken = {"from": {"run": str(tmp_path / "first"), "parts": ["inputs.text.encoder.model.wte"]}}
+    text = {"type": "text", "encoder": {"type": "pretrained", "model": str(folders / "gpt2"), "tune": "none"}}
+    other = from_arguments({"text": text}, {"kind": "category"}, training=SMALL | {"seed": 9}, refused=taken)
+    weights = model_tensors(session(other, tmp_path / "second").run.graph)
+    library = transformers.AutoModel.from_pretrained(folders / "gpt2").state_dict()
+    first = model_tensors(Run.load(tmp_path / "first").graph)
+    assert len(library) > 10
+    for name, tensor in library.items():
+        own = f"encoders.text.model.{name}"
+        assert torch.equal(weights[own], first[own] if name.startswith("wte") else tensor)
+
+
 def test_words_that_have_labels_are_read_by_their_first_piece(folders, tmp_path):
     tagged = [{"text": ["the", "plums", "iron"], "tags": ["D", "N", "N"]}, {"text": ["of"], "tags": ["D"]}] * 6
     settings = recipe(folders / "bert", {"tags": {"type": "tags", "head": "tagger"}}, {"subword_pooling": "first"})
@@ -245,6 +300,10 @@ def damage(folder, what):
         (folder / "tokenizer.json").unlink()
     elif what == "another tokenizer":
         library = Tokenizer(models.WordLevel({str(number): number for number in range(99)}, unk_token="0"))
+        library.save(str(folder / "tokenizer.json"))
+    elif what == "a number beyond":
+        pieces = {piece: number for number, piece in enumerate(PIECES)} | {"gold": 200}
+        library = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
         library.save(str(folder / "tokenizer.json"))
     elif what == "few pieces":
         (folder / "tokenizer.json").unlink()
@@ -342,6 +401,10 @@ def test_what_cannot_be_loaded_is_refused_with_its_place(folders, tmp_path, monk
         (
             "other sizes",
             r"shape \(\d+.*\) in the weights and .* by config.json; they are of two models, so copy the folder",
+        ),
+        (
+            "a number beyond",
+            "'gold' of the tokenizer has the number 200, and the model knows those below 14; .*; copy the model's own",
         ),
         (
             "few pieces",

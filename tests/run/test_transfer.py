@@ -215,6 +215,37 @@ BAD = {
 }
 
 
+def vectors(folder):
+    """A file of vectors, and the word that the test looks at."""
+    lines = (f"{word} {' '.join(str(at + place) for place in range(8))}" for at, word in enumerate(("apple", "iron")))
+    (folder / "vectors.txt").write_text("\n".join(lines))
+    return {"file": str(folder / "vectors.txt"), "frozen": True}
+
+
+STACK = {f"{part}.stack": f"{source}.stack" for part, source in PART.items()}
+
+
+def test_vectors_of_a_file_start_the_embedding_where_the_layers_alone_are_taken_over(lm, tmp_path):
+    given = {"review": {"type": "text", "encoder": {"embedding": vectors(tmp_path)}}}
+    run = fitted(classifier(lm, parts=STACK, inputs=given), tmp_path / "run")
+    words = run.modalities["inputs.review"].words()
+    table = dict(model_tensors(run.graph))["encoders.review.embedding.learnt.weight"]
+    assert table[words.index("iron")].tolist() == [float(1 + place) for place in range(8)]
+
+
+def test_the_advice_on_vectors_for_an_embedding_that_is_taken_over(lm, tmp_path):
+    given = {"review": {"type": "text", "encoder": {"embedding": vectors(tmp_path)}}}
+
+    def take(parts, inputs):
+        fitted(classifier(lm, parts=parts, inputs=inputs), tmp_path / "run", overwrite=True)
+
+    advice = (
+        f"inputs.review.encoder.embedding.file: this embedding is taken over from {lm}; leave the file out, or name a"
+        " part without it in from.parts, such as inputs.review.encoder.stack"
+    )
+    follow(partial(take, PART, given), advice, partial(take, PART, {"review": "text"}), partial(take, STACK, given))
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_taken_over_is_refused_with_its_place(lm, tmp_path, name):
     changes, options, message = BAD[name]
