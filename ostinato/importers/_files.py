@@ -118,9 +118,13 @@ class Weights:
         """The tensor of a name, of this shape if one is given.
 
         Errors:
-            DataError: there is none, or it has another shape.
+            DataError: there is none, it has another shape, or numbers that are not finite.
         """
         tensor = self._find(name)
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise DataError(
+                f"{self.path}: {name} holds numbers that are infinite or missing; give weights that are whole"
+            )
         if shape and tuple(tensor.shape) != shape:
             raise DataError(
                 f"{self.path}: {name} is a tensor of {tuple(tensor.shape)}, and {shape} is needed by the sizes and"

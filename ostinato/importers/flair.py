@@ -81,6 +81,10 @@ class Flair(Importer):
         notes = [
             "words: one with digits that the vectors lack is unknown, where Flair looks for # and 0 in their place"
         ]
+        if not lowers:
+            notes.append(
+                "words: one that the vectors know in lower case alone is unknown, where Flair reads it as that one"
+            )
         return Imported(recipe, facts, tensors, {"tags": LONGEST}, notes, [DESCRIPTION, file.name])
 
 

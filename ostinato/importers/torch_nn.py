@@ -24,6 +24,14 @@ CELLS = {1: "rnn", 3: "gru", 4: "lstm"}
 TASKS = ("classify", "tag", "next")
 WORDS = {"task", "vocabulary", "labels", "unknown", "begin", "end", "pieces", "pool", "nonlinearity", "names"}
 POOLS = ("last", "mean", "max")
+PARTS = {"embedding", "rnn", "linear"}
+OF_TASK = {"pool": ("classify",), "pieces": ("classify", "next"), "labels": ("classify", "tag")}
+"""Words of a description that say something of some tasks alone."""
+MARKS = {
+    "begin": "the symbol that a text begins with, from which its first one is predicted",
+    "end": "the symbol that a text ends with, such as the line break where texts are lines",
+}
+"""What a language model needs."""
 LONGEST = 200
 """Symbols of a continuation; the files name no number."""
 SAVE = "Save the weights alone: `torch.save(model.state_dict(), 'model.pt')`"
@@ -80,13 +88,27 @@ class _Reading:
                 raise DataError(f"{path}: {name}: {symbol!r} is not in the vocabulary; add its row's symbol there")
             numbers[name] = None if symbol is None else symbols.index(symbol)
         self.vocabulary = Vocabulary(symbols, numbers["begin"], numbers["end"], numbers["unknown"], path)
-        if self.task == "next" and numbers["begin"] is None:
+        for name, what in MARKS.items():
+            if self.task == "next" and numbers[name] is None:
+                raise ConfigError(f"{path}: task next: name in `{name}` {what}")
+        for word, task in OF_TASK.items():
+            if word in self.plain and self.task not in task:
+                raise ConfigError(
+                    f"{path}: {word}: is of task {' or '.join(task)}, and this one is {self.task}; leave it out"
+                )
+        parts = self.plain.get("names", {})
+        if not isinstance(parts, dict) or not all(isinstance(name, str) for name in parts.values()):
             raise ConfigError(
-                f"{path}: task next: name in `begin` the symbol that a text begins with, from which its first one is"
-                " predicted"
+                f'{path}: names: a word for each part is needed, as {{"embedding": "emb", "rnn": "encoder"}}'
             )
+        strange = sorted(parts.keys() - PARTS)
+        if strange:
+            raise ConfigError(f"{path}: names.{strange[0]}: no part of the model{nearest(strange[0], PARTS)}")
         self.begin_is_end = numbers["begin"] == numbers["end"]
         self.labels = None if self.task == "next" else self._listed("labels")
+        if self.labels and len(set(self.labels)) < len(self.labels):
+            twice = next(label for label in self.labels if self.labels.count(label) > 1)
+            raise DataError(f"{path}: labels: {twice!r} occurs twice; each label has one row of the linear map")
         state = saved(file, SAVE)
         for word in ("state_dict", "model_state_dict", "model"):
             if isinstance(state, Mapping) and isinstance(state.get(word), Mapping):
@@ -140,8 +162,7 @@ class _Reading:
 
     def _named(self, part: str) -> str | None:
         """What a description says is in front of the names of a part's tensors."""
-        names = self.plain.get("names") or {}
-        name = names.get(part) if isinstance(names, Mapping) else None
+        name = self.plain.get("names", {}).get(part)
         return None if name is None else f"{name}." * bool(name)
 
     def _rnn(self) -> str:
@@ -211,6 +232,10 @@ class _Reading:
         settings: dict[str, Any] = {"type": cell}
         if not biases:
             settings |= {"biases": 0} | ({"forget_bias": 0.0} if cell == "lstm" else {})
+        if cell != "rnn" and "nonlinearity" in self.plain:
+            raise ConfigError(
+                f"{self.path}: nonlinearity: is of torch.nn.RNN, and the weights are of {cell}; leave it out"
+            )
         if cell == "rnn":
             settings["activation"] = self._word("nonlinearity", ("tanh", "relu"), "tanh")
         return {"type": "recurrent", "cell": settings, "hidden_size": hidden, "layers": layers, "bidirectional": both}

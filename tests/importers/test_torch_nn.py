@@ -99,7 +99,7 @@ def test_a_tagger_gives_the_same_probabilities(tmp_path):
     [
         ({}, {"begin": "<s>", "end": "</s>"}),
         ({"bias": False}, {"begin": "</s>", "end": "</s>"}),
-        ({"tied": True}, {"begin": "<s>"}),
+        ({"tied": True}, {"begin": "<s>", "end": "</s>"}),
     ],
 )
 def test_a_language_model_gives_the_same_probabilities(options, description, tmp_path):
@@ -111,9 +111,8 @@ def test_a_language_model_gives_the_same_probabilities(options, description, tmp
     for text in TEXTS:
         given = scores([run], [{"input": text}])["next"].by_step[0][:, 0]
         read = torch.cat([torch.tensor([SYMBOLS.index(description["begin"])]), numbers(text)])
-        end = [SYMBOLS.index(description["end"])] if "end" in description else []
-        expected = net(read)[range(len(read) - 1 + len(end)), [*read[1:].tolist(), *end]]
-        np.testing.assert_allclose(given[: len(expected)], expected, atol=TOLERANCE)
+        expected = net(read)[range(len(read)), [*read[1:].tolist(), SYMBOLS.index(description["end"])]]
+        np.testing.assert_allclose(given, expected, atol=TOLERANCE)
 
 
 @torch.no_grad()
@@ -138,6 +137,11 @@ def test_the_advice_on_a_description(tmp_path):
     rows = [
         ({"task": "translate"}, "task: 'translate'; allowed here: classify, next, tag"),
         ({"begin": None}, "task next: name in `begin` the symbol that a text begins with, from which its first"),
+        ({"end": None}, "task next: name in `end` the symbol that a text ends with, such as the line break where"),
+        ({"pool": "mean"}, "pool: is of task classify, and this one is next; leave it out"),
+        ({"nonlinearity": "relu"}, "nonlinearity: is of torch.nn.RNN, and the weights are of gru; leave it out"),
+        ({"names": ["embed"]}, 'names: a word for each part is needed, as {"embedding": "emb", "rnn": "encoder"}'),
+        ({"names": {"embeding": "embed"}}, "names.embeding: no part of the model; did you mean 'embedding'?"),
         ({"begin": "<begin>"}, "begin: '<begin>' is not in the vocabulary; add its row's symbol there"),
         (
             {"vocabulary": []},
@@ -157,6 +161,23 @@ def test_the_advice_on_a_description(tmp_path):
     ]
     for changes, advice in rows:
         follow(lambda changes=changes: described(**changes), advice, described)
+
+
+def test_the_advice_on_labels_and_weights(tmp_path):
+    net = drawn(lambda: Net(nn.GRU(5, 6), 3, "last"))
+    folder = saved(tmp_path / "model", net, task="classify", labels=LABELS)
+    plain = json.loads((folder / "model.json").read_text())
+
+    def read(labels=LABELS, number=0.0):
+        (folder / "model.json").write_text(json.dumps({**plain, "labels": labels}))
+        torch.save(net.state_dict() | {"out.bias": torch.full((3,), number)}, folder / "model.pt")
+        api.import_model(folder, tmp_path / "run", format="torch_nn", overwrite=True)
+
+    twice = "labels: 'no' occurs twice; each label has one row of the linear map"
+    follow(lambda: read(["no", "no", "yes"]), twice, read)
+    missing = "out.bias holds numbers that are infinite or missing; give weights that are whole"
+    for number in (float("nan"), float("inf")):
+        follow(lambda number=number: read(number=number), missing, read)
 
 
 class Secret:
