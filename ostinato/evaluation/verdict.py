@@ -178,7 +178,9 @@ def _wider(settings: Settings) -> list[str]:
 
 
 def _widths(settings: Settings) -> dict[str, int]:
-    """The width of each encoder that has one."""
+    """The width of each encoder that has one; none where weights come from an earlier run, whose widths they have."""
+    if getattr(settings, "from") is not None:
+        return {}
     encoders = {f"inputs.{name}.encoder": getattr(column, "encoder", None) for name, column in settings.inputs.items()}
     widths = {place: getattr(encoder, "hidden_size", None) for place, encoder in encoders.items()}
     return {place: width for place, width in widths.items() if isinstance(width, int)}

@@ -27,15 +27,16 @@ def generated(run: Run, number: int, search: Search, *, seed: int = 0) -> list[A
     return _answers(run, output, codes, search, seed)
 
 
-def between(run: Run, rows: Sequence[Row], number: int, search: Search) -> list[Answer]:
-    """Answers to codes on the straight line from that of one row to that of another, both ends among them."""
+def between(run: Run, rows: Sequence[Row], number: int, search: Search, *, seed: int = 0) -> list[Answer]:
+    """Answers to codes on the straight line from that of one row to that of another, both ends among them; the seed is
+    of a search that samples."""
     output = _output(run)
     with torch.inference_mode():
         columns = encodings([run], rows, lambda row: f"end {row + 1}", output)[run]
         inputs = {name: gathered(column, range(2), run.device) for name, column in columns.items()}
         first, last = run.graph.read(output, inputs)[0].summary
     shares = torch.linspace(0, 1, number, device=run.device).unsqueeze(1)
-    return _answers(run, output, first * (1 - shares) + last * shares, search, 0)
+    return _answers(run, output, first * (1 - shares) + last * shares, search, seed)
 
 
 def _output(run: Run) -> str:

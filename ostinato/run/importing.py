@@ -53,7 +53,7 @@ def import_model(
         restore_model(graph, model.weights, source)
     except BundleError:
         raise DataError(_misfit(source, model, graph)) from None
-    claim(folder, False, overwrite)
+    claim(folder, None, overwrite)
     if overwrite:
         clear(folder)
     notes = [f"imported from {importer.tool}: {', '.join(model.source)}", *model.notes]

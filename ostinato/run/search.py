@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ostinato.errors import ConfigError
 from ostinato.recipe import other_tools
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import check as check_recipe
-from ostinato.registry import Settings
+from ostinato.registry import Settings, component, names
 from ostinato.run.predict import ranks_labels
 from ostinato.run.run import Run
 
@@ -72,9 +73,23 @@ def sampling(run: Run, sets: Iterable[str], temperature: float | None, top_p: fl
         temperature: below 1 sharpens, above 1 flattens; None: the search's own.
         top_p: the share of probability that may be drawn; None: the search's own.
     """
+    if temperature == 0:
+        drawing = [f"--set {change}" for change in sets if _draws(*parse_set(change))]
+        clash = [*drawing, *(["--top-p"] if top_p is not None else [])]
+        if clash:
+            raise ConfigError(
+                f"--temperature 0 takes the likeliest symbol, and {clash[0]} asks for another search; leave one out"
+            )
     values = {"temperature": temperature or None, "top_p": top_p}
     changes = [f"search.{name}={value}" for name, value in values.items() if value is not None]
     if temperature == 0:
         return ["search=greedy", *sets, *changes]
     draws = not changes or "temperature" in type(run.recipe.settings.search).model_fields
     return [*([] if draws else ["search=sample"]), *sets, *changes]
+
+
+def _draws(path: str, value: Any) -> bool:
+    """Whether a change asks for a search that draws."""
+    kind = value.get("type") if isinstance(value, Mapping) else value
+    search = kind if path in ("search", "search.type") and kind in names("searches") else None
+    return path == "search.temperature" or (search is not None and component("searches", search).random)

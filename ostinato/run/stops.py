@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,9 @@ from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Adapted, Generator
 from ostinato.modalities.contract import Modality
+from ostinato.model.continuation import pieces_of
 
+WORD = re.compile(r"\w+")
 LAST = "last generated"
 """The name of the value in a state: the example of each hypothesis and its last symbols, -1 where there are fewer."""
 
@@ -46,9 +49,13 @@ class Stops:
             raise ConfigError(f"stop: {text!r} holds no symbol of this output; give one, or leave it out")
         if self.copies or self.modality.decode(self.modality.encode(parsed)) == parsed:
             return parsed
-        known = {part for number in range(self.modality.spec.size) for part in self.modality.decode(np.array([number]))}
+        every = [self.modality.decode(np.array([number])) for number in range(self.modality.spec.size)]
+        known = {part for symbol in every for part in symbol}
         # A text has spaces between its pieces, whatever these are.
         never = [part for part in parsed if part not in known and not (isinstance(parsed, str) and part == " ")]
+        if isinstance(parsed, str) and not never and pieces_of(self.modality).apart:
+            # Of words with blanks between them none is made of two.
+            never = [word for word in WORD.findall(parsed) if not any(word in symbol for symbol in every)]
         if never:
             lacking = ", ".join(map(repr, dict.fromkeys(never)))
             raise ConfigError(

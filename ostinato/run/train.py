@@ -47,6 +47,7 @@ from ostinato.steps import Steps
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors, restore_model
 from ostinato.training.curve import Curve, EpochLines
+from ostinato.training.layers import by_layer, refuse_one_layer
 from ostinato.training.loop import Training
 from ostinato.training.task import Listeners, Outcome, Task
 
@@ -207,6 +208,8 @@ def begin(
         prepared = _within(prepared, graph, budget, device, costs, say)
         settings = prepared.recipe.settings
     training = Training(**settings.training.arguments())
+    learnt = {name: weight for name, weight in graph.named_parameters() if weight.requires_grad}
+    refuse_one_layer(by_layer(learnt, graph.distances()), training.unfreeze_every, training.layer_factor)
     bundle = _bundle(prepared, roots, transfer)
     if began is None:
         for path, why in prepared.recipe.reasons.items():
@@ -484,8 +487,17 @@ def _read_by(run: Run, output: str, examples: Examples) -> Iterator[tuple[list[E
         yield of_rows(run.graph.read(output, batch.inputs), batch.given.get(output)), batch.targets[output]
 
 
-def claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
-    """The bundle of the run to resume, if there is one; otherwise the folder is free for a new run."""
+def claim(folder: Path, resume: bool | None, overwrite: bool) -> bundles.Bundle | None:
+    """The bundle of the run to resume, if there is one; otherwise the folder is free for a new run.
+
+    Args:
+        folder: of the run.
+        resume: whether to continue it; None: what makes a run at once cannot.
+        overwrite: whether to delete what is there.
+
+    Errors:
+        ConfigError: it holds a run that is neither continued nor deleted, or something else.
+    """
     if resume and overwrite:
         raise ConfigError("--resume continues a run and --overwrite deletes it; give one of them")
     is_effort = os.path.isfile(folder / bundles.EFFORT)
@@ -496,6 +508,8 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
             )
         if resume:
             return bundles.load(folder)
+        if not overwrite and resume is None:
+            raise ConfigError(f"{folder}: holds a run already; start anew with --overwrite, or choose {ANOTHER}")
         if not overwrite:
             raise ConfigError(
                 f"{folder}: holds a run already; continue it with --resume, start anew with --overwrite,"

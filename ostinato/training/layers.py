@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from ostinato.errors import ConfigError
 from ostinato.training.optimizers._together import Together
 from ostinato.training.optimizers.contract import Optimizer
 
@@ -24,6 +25,19 @@ def by_layer(named: Mapping[str, nn.Parameter], distances: Mapping[str, int]) ->
     for name, weight in named.items():
         layers.setdefault(distances.get(name, 0), []).append(weight)
     return [layers[distance] for distance in sorted(layers)]
+
+
+def refuse_one_layer(layers: Sequence[Layer], unfreeze_every: int | None, factor: float) -> None:
+    """Refuses rates by layer, or layers unfrozen in turn, of a model of one layer.
+
+    Errors:
+        ConfigError: the weights that are trained are of one layer.
+    """
+    if len(layers) == 1 and (unfreeze_every is not None or factor != 1):
+        asked = "unfreeze_every" if unfreeze_every is not None else "layer_factor"
+        raise ConfigError(
+            f"training.{asked}: all weights that are trained belong to one layer, so it would do nothing; leave it out"
+        )
 
 
 def optimizer_of(

@@ -39,7 +39,7 @@ from ostinato.training.checkpoints import (
 )
 from ostinato.training.clip import clip
 from ostinato.training.history import History
-from ostinato.training.layers import by_layer, optimizer_of
+from ostinato.training.layers import by_layer, optimizer_of, refuse_one_layer
 from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
 from ostinato.training.task import Ended, Interrupted, Listeners, Outcome, Place, Progress, Task
 
@@ -337,14 +337,8 @@ class _Session:
         self.interrupted = self.may_break = False
 
     def check_layers(self) -> None:
-        """Refuses rates by layer, or layers unfrozen in turn, of a model of one layer."""
         every, epochs = self.training.unfreeze_every, self.training.epochs
-        asked = "unfreeze_every" if every is not None else "layer_factor"
-        if len(self.layers) == 1 and (every is not None or self.training.layer_factor != 1):
-            raise ConfigError(
-                f"training.{asked}: all weights that are trained belong to one layer, so it would do nothing; leave it"
-                " out"
-            )
+        refuse_one_layer(self.layers, every, self.training.layer_factor)
         if every is not None and len(self.layers) > -(-epochs // every):
             reached = f"{-(-epochs // every)} of {len(self.layers)}"
             self.listeners.notes(f"note: training.unfreeze_every {every}: {epochs} epochs reach {reached} layers")

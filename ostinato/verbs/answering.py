@@ -257,7 +257,7 @@ def generate(
     search = build(search_of(loaded, sets), "searches")
     if between is None:
         return run_generate.generated(loaded, number, search, seed=seed)
-    return run_generate.between(loaded, list(row_sources.asked(loaded, between, None).rows), number, search)
+    return run_generate.between(loaded, list(row_sources.asked(loaded, between, None).rows), number, search, seed=seed)
 
 
 def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, LogProbabilities]:

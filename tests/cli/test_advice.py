@@ -111,8 +111,17 @@ evaluate LABELS --swap empty.csv | empty.csv: holds no pairs of words; give two 
     LABELS --swap pairs.csv
 evaluate LABELS --swap twice.csv | stands in another pair too; name each word once | evaluate LABELS --swap pairs.csv
 compare LABELS NEXT | none in common; compare runs of one task | compare RUN RUN
-average RUN LABELS | average runs of one recipe on the same data, started from one run (--from RUN); or let them
-    answer together: ostinato predict RUN --ensemble RUN | average RUN RUN --run mean
+average RUN LABELS | average runs of one recipe, or let them answer together: ostinato predict | average RUN RUN --run
+    mean | predict RUN RUN ein
+average RUN RUN --run RUN | holds a run already; start anew with --overwrite, or choose another folder: --run DIR |
+    average RUN RUN --run mean
+predict RUN ein --temperature 0 --set search=sample | 0 takes the likeliest symbol, and --set search=sample asks for
+    another search; leave one out | predict RUN ein --temperature 0 | predict RUN ein --set search=sample
+predict RUN ein --temperature 0 --top-p 0.9 | and --top-p asks for another search; leave one out | predict RUN ein
+    --temperature 0
+predict RUN --input nowhere.txt | paths are relative to the folder you are in | predict RUN --input train.tsv
+predict NEXT the --stop eht | model knows what it has seen in training alone, in its modality's spelling; give another
+    stop, or leave it out | predict NEXT the
 average LABELS | a run keeps so many as training.keep_checkpoints says; or name several runs | average RUN RUN --run
     mean
 embed TWO --input two.csv | name the one whose encoder is to embed, such as --of text (in Python of='text') | embed

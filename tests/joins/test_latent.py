@@ -84,6 +84,8 @@ def test_words_are_bounded_generated_and_mixed(tmp_path):
     ends = [prediction.best["again"].text for prediction in api.predict(run, ["aaaa", "bbbb"], device="cpu")]
     between = asked("--number", "5", "--between", "aaaa", "bbbb")
     assert [between[0], between[-1]] == ends and ends == ["aaaa", "bbbb"]
+    hot = ("--set", "search={type: sample, temperature: 30}", "--number", "9", "--between", "aaaa", "bbbb")
+    assert asked(*hot, "--seed", "1") == asked(*hot, "--seed", "1") != asked(*hot, "--seed", "2")
 
     # What a code costs and what is then reconstructed make the loss, each reported beside it.
     measured = api.evaluate(run, split="valid", device="cpu").outputs["again"]

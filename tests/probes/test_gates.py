@@ -92,6 +92,12 @@ def test_a_text_is_drawn_step_by_step_beside_its_symbols(tmp_path):
         assert np.allclose([by_unit[unit][step] for unit in range(5)], torch.sigmoid(f), atol=1e-6)
         state = cell(vector[None], state)
     assert [gate.layer for gate in finding.gates] == [1, 1, 1, 2, 2, 2]
+    told = [line.split() for line in finding.lines()[-6:]]
+    means = np.mean(text.values, 0)
+    assert told == [
+        ["step", "symbol", "mean"],
+        *([str(at), *row] for at, row in enumerate(zip(text.symbols, (f"{mean:.3f}" for mean in means)), 1)),
+    ]
     finding.draw(tmp_path / "gates.png")
     height, width, _ = pyplot.imread(tmp_path / "gates.png").shape
     assert width > 3 * height, "a third panel holds the text"

@@ -16,6 +16,7 @@ from ostinato import api
 from ostinato.cli.main import group
 from ostinato.distributions.contract import LEVELS
 from ostinato.errors import ConfigError
+from ostinato.evaluation import verdict
 from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments, load
 from ostinato.run import bundle as bundles
@@ -251,6 +252,13 @@ def test_what_cannot_be_taken_over_is_refused_with_its_place(lm, tmp_path, name)
     changes, options, message = BAD[name]
     with pytest.raises(ConfigError, match=message):
         fitted(classifier(**{"lm": lm, **changes}), tmp_path / "run", **options)
+    assert not bundles.exists(tmp_path / "run")
+
+
+def test_a_width_that_is_taken_over_is_not_advised(lm):
+    settings = classifier(lm).settings
+    assert verdict._wider(settings) == [] and verdict._wider(classifier(lm, parts=None).settings) == []
+    assert verdict._narrower(settings)[0].startswith("inputs.review.encoder.dropout=")
 
 
 WIDE, SHALLOW = ({"review": {"type": "text", "encoder": option}} for option in ({"hidden_size": 9}, {"layers": 1}))

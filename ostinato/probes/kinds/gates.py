@@ -136,7 +136,15 @@ class GateFinding(Finding):
             f"shut: below {self.saturated:g}, open: above {1 - self.saturated:g}; time constant: the median unit's "
             "-1 / mean log f, in steps; half-life: ln 2 times it; then units by time constant, in steps."
         )
-        return [self.title, "", *table(rows), "", notes]
+        return [self.title, "", *table(rows), "", notes, *self._text_lines()]
+
+    def _text_lines(self) -> list[str]:
+        if self.text is None:
+            return []
+        means = np.mean(self.text.values, 0)
+        rows = [[str(at), symbol, f"{mean:.3f}"] for at, (symbol, mean) in enumerate(zip(self.text.symbols, means), 1)]
+        units = f"mean of the {len(self.text.units)} units with the longest time constants"
+        return ["", f"{self.text.gate}, {units}:", *table([["step", "symbol", "mean"], *rows])]
 
     def draw(self, path: Path) -> None:
         with picture(
@@ -182,7 +190,7 @@ class Gates(Probe):
 
     Args:
         saturated: a gate counts as shut below this, and as open above 1 minus this.
-        text: a text for the first input, over which the gate that keeps its state is drawn as a heat map.
+        text: a text for the first input, over which the gate that keeps its state is told, and drawn as a heat map.
 
     Errors:
         ConfigError: no cell of the model has gates.
