@@ -159,22 +159,25 @@ class Start(NamedTuple):
             forecast, and on its side of it elsewhere.
         errors: (N,) the mean of |error|^power of each later window, in the unit of the data.
         note: what was found.
+        drift: (horizon, C) what is added to the naive forecast, in the unit of the window; None: nothing.
     """
 
     weight: Tensor
     spread: Tensor
     errors: Tensor
     note: str
+    drift: Tensor | None = None
 
 
-def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int) -> Start:
+def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int, *, drifts: bool = False) -> Start:
     """The start by ridge regression on the differences from the naive forecast.
 
         W = argmin sum over windows and channels |r - W w|^2 + strength n |W|^2 mean(w^2)
 
     The strength is the one whose mean of |r - W w|^power is least on the windows that end later than those it was
     fitted on. Where errors count and not their squares, maps of the windows reweighted are compared too. W = 0, the
-    naive forecast, remains where none gains. The best is fitted anew on all windows.
+    naive forecast, remains where none gains; what it errs by in the middle is then added, the drift of a series that
+    grows, where this gains on the later windows. The best is fitted anew on all windows.
 
     Args:
         unit: of the windows.
@@ -182,6 +185,7 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int) -> Sta
         early: windows, and what follows each.
         late: of later ones.
         power: 1 for a median, 2 for a mean.
+        drifts: whether a drift may be added.
 
     Source: Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634; the linear map: Zeng 2023, arXiv:2205.13504.
     """
@@ -193,10 +197,12 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int) -> Sta
         return Start(weight, spread, spread.new_zeros(1), "no training window has a whole target, so nothing is fitted")
     every = both[0] if len(both) == 1 else both[0].with_more(both[1])
     if first is None or then is None or min(len(first.window), len(then.window)) < FEW:
-        return Start(weight, every.spread(), every.errors(weight, power), "too few windows to fit a linear map")
+        note = "too few windows to fit a linear map"
+        return _naive(weight, first, then, every, power, every.errors(weight, power), note, drifts)
     naive = then.errors(weight, power)
     if not steps:
-        return Start(weight, every.spread(), naive, "intervals from the errors of the naive forecast")
+        note = "intervals from the errors of the naive forecast"
+        return _naive(weight, first, then, every, power, naive, note, drifts)
     fits = [_ridge, _reweighted] if power == 1 else [_ridge]
     maps = [(fit, k, map_) for fit in fits for k, map_ in enumerate(fit(first))]
     # In the unit of each window, as the loss counts: of many series the largest would decide otherwise.
@@ -205,9 +211,31 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int) -> Sta
     share, clear = gain(naive, left)
     note = f"a linear map of the last {steps} steps is {100 * share:.1f} % better than the naive forecast"
     if not clear:
-        return Start(weight, every.spread(), naive, f"{note}, so it begins as the naive forecast")
+        note = f"{note}, so it begins as the naive forecast"
+        return _naive(weight, first, then, every, power, naive, note, drifts)
     spread = then._replace(apart=then.apart - then.window @ chosen.T).spread()
     return Start(fit(every)[best], spread, left, f"{note} (ridge {STRENGTHS[best]:g})")
+
+
+def _naive(
+    weight: Tensor,
+    first: _Windows | None,
+    then: _Windows | None,
+    every: _Windows,
+    power: int,
+    errors: Tensor,
+    note: str,
+    drifts: bool,
+) -> Start:
+    """The naive forecast, with its drift where the earlier windows' one gains on the later ones."""
+    if drifts and first is not None and then is not None:
+        moved = then.moved(first.middle(power)).errors(weight, power)
+        share, clear = gain(then.errors(weight, power), moved)
+        if clear:
+            drift = every.middle(power)
+            note = f"{note}; with a drift, which is {100 * share:.1f} % better"
+            return Start(weight, every.moved(drift).spread(), moved, note, drift)
+    return Start(weight, every.spread(), errors, note)
 
 
 def gain(naive: Tensor, other: Tensor) -> tuple[float, bool]:
@@ -246,9 +274,20 @@ class _Windows(NamedTuple):
 
     def spread(self) -> Tensor:
         """(horizon, C, levels): of each channel, or of all together where it has few windows."""
-        every = self._quantiles(self.apart)
+        return self._by_channel(self._quantiles)
+
+    def middle(self, power: int) -> Tensor:
+        """(horizon, C) the median, or the mean, of what is apart."""
+        return self._by_channel(lambda apart: apart.quantile(0.5, 0) if power == 1 else apart.mean(0))
+
+    def moved(self, middle: Tensor) -> _Windows:
+        """The same, apart from a forecast that is so much greater."""
+        return self._replace(apart=self.apart - middle[:, self.channel].T)
+
+    def _by_channel(self, summed: Callable[[Tensor], Tensor]) -> Tensor:
+        every = summed(self.apart)
         own = [self.apart[self.channel == channel] for channel in range(self.channels)]
-        return torch.stack([self._quantiles(part) if len(part) >= FEW else every for part in own], 1)
+        return torch.stack([summed(part) if len(part) >= FEW else every for part in own], 1)
 
     def _quantiles(self, apart: Tensor) -> Tensor:
         quantiles, middle = torch.from_numpy(np.quantile(apart.numpy(), LEVELS, axis=0)).T, LEVELS.index(0.5)

@@ -190,16 +190,21 @@ class Forecast(Predictor):
         if not self.fitted:
             return None
         power = 2 if self.distribution == "point" and self.distance == "squared" else 1
-        start = fitted(self.unit, 0 if self.linear is None else self.linear.in_features, *windows(), power=power)
+        steps = 0 if self.linear is None else self.linear.in_features
+        start = fitted(self.unit, steps, *windows(), power=power, drifts=True)
+        middle = start.drift if start.drift is not None else torch.zeros(start.spread.shape[:2])
         if self.linear is not None:
             self.linear.weight.copy_(start.weight)
         if self.distribution == "quantile":
+            start.spread[..., MEDIAN] = middle
             self.straight.bias.copy_(start.spread.flatten())
         elif self.sampled:
             # The middle half of a t of so many degrees of freedom is 1.44 scales wide.
             scale = (start.spread[..., LEVELS.index(0.75)] - start.spread[..., LEVELS.index(0.25)]) / 1.44
-            parts = [torch.zeros_like(scale), _unsoftened(scale), _unsoftened(torch.full_like(scale, FREEDOM))]
+            parts = [middle, _unsoftened(scale), _unsoftened(torch.full_like(scale, FREEDOM))]
             self.straight.bias.copy_(torch.stack(parts, -1).flatten())
+        elif start.drift is not None:
+            self.straight.bias.copy_(middle.flatten())
         return start.note
 
     @torch.no_grad()

@@ -140,6 +140,27 @@ def test_of_a_random_walk_it_begins_as_the_last_value_and_of_a_wave_as_a_linear_
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(
+    "options", [{}, {"distribution": "point", "loss": "absolute"}, {"distribution": "student_t"}, {"season": 3}]
+)
+def test_what_grows_begins_with_its_drift_and_quantiles_on_both_sides_of_it(options):
+    draw = np.random.default_rng(5)
+    series = 0.5 * np.arange(300) + draw.normal(0, 0.4, 300)
+    season = {"relative": "season"} if "season" in options else {}
+    head = head_of("forecast", {"start": "fitted", "normalize": "none", **options, **season})
+    assert "with a drift, which is" in head.warm_start(lambda: pairs(series[:, None]))
+    past = torch.tensor(series[-LOOKBACK:], dtype=torch.float32)
+    answer = head.predict(read(past[None, :, None]))
+    truth = 0.5 * (300 + np.arange(HORIZON))
+    np.testing.assert_allclose(answer.steps.values.flatten(), truth, atol=1.2)
+    if "distribution" not in options:
+        levels = [answer.quantiles[level].flatten() for level in (0.05, 0.25, 0.5, 0.75, 0.95)]
+        assert all((after - before).min() > 0.1 for before, after in zip(levels, levels[1:]))
+    still = head_of("forecast", {"start": "fitted", "normalize": "none", **options, **season})
+    assert "drift" not in still.warm_start(lambda: pairs(draw.normal(0, 1, (300, 1))))
+
+
+@torch.no_grad()
 def test_a_linear_recurrence_is_found():
     series = [1.0, 0.5]
     for _ in range(400):
