@@ -28,7 +28,10 @@ def check_options(
         ConfigError: nothing would reach the decoder, or two options exclude each other.
     """
     if attention is not None and not attended:
-        raise ConfigError("attention: no input that this output reads has steps to attend to; set attention: none")
+        raise ConfigError(
+            "attention: no input that this output reads has steps to attend to; read one as text, such as"
+            " --in NAME:text, or set decoder.attention: none"
+        )
     for place, width in enumerate(widths):
         if place not in attended and not (bridge and width):
             which = f"input {place + 1} of {len(widths)} in `reads`" if len(widths) > 1 else "the input"

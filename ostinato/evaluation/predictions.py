@@ -122,7 +122,8 @@ def predict_all(
             column.add(numbers, rows, predicted, given.get(output))
         total += len(rows)
     for lack, numbers in left_out.items():
-        say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {examples.place(numbers[0])})")
+        rows = f"{len(numbers):,} row{'s' * (len(numbers) > 1)}"
+        say(f"{rows} left out, {lack} is missing (the first: {examples.place(numbers[0])})")
     for where, symbols in unseen.items():
         how = "counts as wrong" if where.startswith("outputs.") else "is read as unknown"
         what = "label"

@@ -40,7 +40,8 @@ def usable_rows(
         may_be_text = dropped.missing in inputs and dropped.missing not in read and len(recipe.inputs) > 1
         may_be_text = may_be_text and not component("modalities", recipe.inputs[name].type).numeric
         way = "; as text it may be empty" * may_be_text
-        notes.append(f"{split}: {dropped.count:,} rows left out, {reason} (the first: {dropped.first}){way}")
+        rows = f"{dropped.count:,} row{'s' * (dropped.count > 1)}"
+        notes.append(f"{split}: {rows} left out, {reason} (the first: {dropped.first}){way}")
     if not len(usable):
         reasons = (
             f"{dropped.count:,} rows: {reason} (the first: {dropped.first})" for reason, dropped in left_out.items()

@@ -26,8 +26,10 @@ SPELT_ROWS = 2000
 FEWEST_ROWS = 20
 """Fewer rows show nothing of a column."""
 COPIED, KNOWN, MAJORITY = 0.99, 0.8, 0.9
-"""A column copies a label where so many rows have the label of the other rows with their value, so many have such
-others, and no label has so many of the rows."""
+"""A column copies a label where so many rows have the label of the other rows with their value, and so many have such
+others. Where one label has more than the third of all rows, errors are a share of the rows of the others."""
+FEWEST_OTHERS = 10
+"""Fewer rows without the commonest label show nothing."""
 CONFLICTING, MOST_LABELS = 0.02, 200
 """Told where no model can get so many rows right; more different answers are texts."""
 
@@ -167,11 +169,14 @@ def share_given(rows: Sequence[Any], place: str, output: str) -> float:
     numbers, amounts = _numbers(values), _numbers(targets)
     correlation = 0.0 if numbers is None or amounts is None else _correlation(numbers, amounts)
     labels = [_hashable(target) for target in targets]
-    if max(Counter(labels).values()) > MAJORITY * len(labels):
-        return correlation
     alone = _by_value([_hashable(value) for value in values], labels)
     if alone is None:
         alone = 0.0 if numbers is None else _by_range(numbers, labels)
+    others = len(labels) - max(Counter(labels).values())
+    if others < (1 - MAJORITY) * len(labels) and (
+        others < FEWEST_OTHERS or (1 - alone) * len(labels) > (1 - COPIED) * others
+    ):
+        return correlation
     return max(correlation, alone)
 
 

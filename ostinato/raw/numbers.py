@@ -89,7 +89,7 @@ class Numerals(NamedTuple):
             between = f"{self.thousands!r} between thousands" if self.thousands else "nothing between thousands"
             raise DataError(
                 f"a number with {self.decimal!r} before its decimals and {between} is needed, not {text[:40]!r}; mend"
-                " it, or change data.decimal or data.thousands"
+                " it, or train with another data.decimal or data.thousands"
             )
         sign, whole = "-" if number["open"] else number["sign"], re.sub(r"\D", "", number["whole"] or "0")
         return f"{sign}{whole}{'.' if number['rest'] else ''}{number['rest'] or ''}{number['power'] or ''}"

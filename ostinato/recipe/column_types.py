@@ -18,6 +18,8 @@ EACH_LABEL = 5
 """A label is seen so often on average; text and measurements mostly differ from row to row."""
 MOST_LABELS = 200
 MOST_RATINGS = 10
+FAULTY = 0.02
+"""Rows that may have another number of labels than of steps: they are refused by name then."""
 SURE_ROWS = 50
 """Fewer rows than these make no guess a sure one."""
 EACH_SYMBOL = 20
@@ -299,11 +301,9 @@ def labels_of_steps(
         ]
         for separator, settings in ((" ", "tokens"), ("", {"type": "tokens", "separator": ""})):
             both = [(_cut(source, separator), _cut(wanted, separator)) for source, wanted in pairs]
-            if (
-                not both
-                or any(len(source) != len(wanted) for source, wanted in both)
-                or max(len(source) for source, _ in both) < 2
-            ):
+            unlike = sum(len(source) != len(wanted) for source, wanted in both)
+            # A faulty row among many makes no other task of them.
+            if not both or unlike > FAULTY * len(both) or max(len(source) for source, _ in both) < 2:
                 continue
             labels = Counter(label for _, wanted in both for label in wanted)
             # Rows of one length prove nothing, nor do letters of a few labels of whole rows.
@@ -318,10 +318,11 @@ def labels_of_steps(
             type_ = "tags" if separator else {"type": "tags", "separator": ""}
             shown = ", ".join(_short(str(label)) for label, _ in labels.most_common(3))
             unit = "words" if separator else "letters"
-            reason = f"as many labels as {name} has {unit} in every row, {len(labels)} different, such as {shown}"
+            rows = f"in all rows but {unlike}" if unlike else "in every row"
+            reason = f"as many labels as {name} has {unit} {rows}, {len(labels)} different, such as {shown}"
             advice = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
             instead = f"where it is not one label per step write tokens{advice}"
-            is_sure = len(both) >= SURE_ROWS and kind != "text"
+            is_sure = len(both) >= SURE_ROWS and kind != "text" and not unlike
             return Guess(type_, reason, None if is_sure else instead), name, settings
     return None
 

@@ -24,7 +24,9 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     Errors:
         ConfigError: a changed setting would make the earlier updates invalid.
     """
-    chosen = {path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not recipe.gives(path)}
+    # What was chosen for a column that is no longer there is left out: the comparison names it.
+    kept = {path: why for path, why in began.reasons.items() if not recipe.gives(path) and _has(recipe, path)}
+    chosen = {path: (at_path(began.recipe, path), why) for path, why in kept.items()}
     chosen = _schedule(recipe, began) | chosen
     now = recipe.with_chosen(chosen).plain()
     # The files may have moved; their content is compared once they are read.
@@ -36,6 +38,12 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     return replace(
         recipe, settings=settings, given=given, reasons=recipe.reasons | {p: why for p, (_, why) in chosen.items()}
     )
+
+
+def _has(recipe: Recipe, path: str) -> bool:
+    """Whether the column that a setting is of is in the recipe."""
+    side, name, *_ = [*path.split("."), ""]
+    return side not in ("inputs", "outputs") or name in getattr(recipe.settings, side)
 
 
 def named_alike(recipe: Recipe, began: bundles.Bundle) -> bool:

@@ -49,10 +49,10 @@ def test_empty_and_overlong_lines_are_left_out_of_training_and_counted(here, cli
         file.write("\tone\n" + "ein " * 50_000 + "\tone\n" + "ein\t" + "one " * 41 + "\n")
     said = cli("train", "tiny.yaml", "--out", "run", "--json")
     assert said.code == 0
-    assert "train: 1 rows left out, inputs.de is empty (the first: train.tsv line 42)" in said.err
-    assert "train: 1 rows left out, inputs.de is longer than max_steps 40 (the first: train.tsv line 43)" in said.err
-    assert "train: 1 rows left out, outputs.en is longer than max_steps 40 (the first: train.tsv line 44)" in said.err
-    assert "1 rows left out" in (here / "run/README.md").read_text()
+    assert "train: 1 row left out, inputs.de is empty (the first: train.tsv line 42)" in said.err
+    assert "train: 1 row left out, inputs.de is longer than max_steps 40 (the first: train.tsv line 43)" in said.err
+    assert "train: 1 row left out, outputs.en is longer than max_steps 40 (the first: train.tsv line 44)" in said.err
+    assert "1 row left out" in (here / "run/README.md").read_text()
 
 
 def test_crlf_and_byte_order_mark_change_nothing(here, cli):

@@ -381,9 +381,7 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     said = train(CURVES.replace("{train: curves.jsonl}", "{train: curves.jsonl, valid: curves.jsonl}"), "curves")
     finite(said.json)
     assert "n-gram" not in str(said.json["baselines"]) and "logistic regression" in said.json["baselines"]["label"]
-    assert (
-        "1 rows left out, inputs.curve is missing" in said.err and "1 rows left out, inputs.curve is empty" in said.err
-    )
+    assert "1 row left out, inputs.curve is missing" in said.err and "1 row left out, inputs.curve is empty" in said.err
     finite(cli("evaluate", "curves", "--data", "curves.jsonl", "--json").json)
 
     rows = priced(20)
@@ -391,12 +389,12 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     write_rows(folder / "table.jsonl", rows)
     said = train(TABLE, "table")
     for place, line in (("inputs.size", 3), ("inputs.kind", 5), ("outputs.price", 7)):
-        assert f"train: 1 rows left out, {place} is missing (the first: table.jsonl line {line})" in said.err
+        assert f"train: 1 row left out, {place} is missing (the first: table.jsonl line {line})" in said.err
     assert "inputs.kind is missing (the first: table.jsonl line 5); as text it may be empty" in said.err
     assert "line 3); as text" not in said.err, "a number is no text"
     assert said.json["examples"] == 17
     assert (
-        "1 rows left out, inputs.size is missing (the first: table.jsonl line 3)" in said.err.partition("\ntrained ")[2]
+        "1 row left out, inputs.size is missing (the first: table.jsonl line 3)" in said.err.partition("\ntrained ")[2]
     )
     finite(said.json)
     says = ["table.jsonl line 3, inputs.size: is missing", "only a sequence can be empty", "leave the row out"]

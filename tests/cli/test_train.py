@@ -133,6 +133,15 @@ def test_resume_refuses_what_would_change_the_past_by_name_and_leaves_the_run_wh
     assert json.loads((here / "run/bundle.json").read_text())["recipe"]["training"]["epochs"] == 3
 
 
+def test_resume_without_an_input_that_it_began_with_is_refused_by_its_name(here, cli, refused):
+    (here / "rows.tsv").write_text(
+        "x\tsize\ty\n" + "".join(f"{'ab'[at % 2]} c\t{at}\t{'ny'[at % 2]}\n" for at in range(40))
+    )
+    told = ("train", "rows.tsv", "--out", "y:category", "--set", "training.epochs=1", "--run", "run", "--device", "cpu")
+    assert cli(*told, "--in", "x:text", "--in", "size:number").code == 0
+    refused(*told, "--in", "x:text", "--resume", says=["inputs.size", "--overwrite"])
+
+
 def test_resume_refuses_changed_data_and_takes_moved_data(here, cli, refused):
     assert cli("train", "tiny.yaml", "--out", "run").code == 0
     (here / "other").mkdir()

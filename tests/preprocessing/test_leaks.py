@@ -46,6 +46,18 @@ def test_a_column_that_copies_the_label_is_named():
     assert not any("copy" in note for note in notes(inputs, {"y": "category"}, noisy))
 
 
+def test_a_column_that_copies_a_rare_label_is_named():
+    train = [row | {"y": "yes" if at % 20 == 0 else "no"} for at, row in enumerate(rows(400))]
+    copied = [row | {"code": {"yes": "Y1", "no": "N0"}[row["y"]]} for row in train]
+    inputs = X | {"code": "category", "kind": "category"}
+    (note,) = [note for note in notes(inputs, {"y": "category"}, copied) if "copy" in note]
+    assert note.startswith("inputs.code gives outputs.y almost alone (100.0%")
+    noisy = [row | {"code": "N0"} if at % 60 == 0 else row for at, row in enumerate(copied)]
+    assert not any("copy" in note for note in notes(inputs, {"y": "category"}, noisy)), "7 of 20 rare rows is not known"
+    few = [row | {"y": "no", "code": "N0"} if at % 60 else row for at, row in enumerate(copied)]
+    assert not any("copy" in note for note in notes(inputs, {"y": "category"}, few)), "7 rows show nothing"
+
+
 def test_a_number_that_copies_a_number_is_named():
     draw = random.Random(3)
     train = [{"size": draw.random(), "age": draw.random()} for _ in range(40)]

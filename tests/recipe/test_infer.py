@@ -102,8 +102,11 @@ def test_as_many_labels_as_words_are_tags_and_the_input_then_has_a_step_for_each
     made = guess(table(tmp_path, {"words": PROSE, "labels": labels}), [], [])
     assert (made.inputs["words"].settings, made.outputs["labels"].settings) == ("tokens", "tags")
     assert "as many labels as words has words in every row" in made.outputs["labels"].reason
-    one_short = [*labels[:-1], labels[-1] + " N"]
-    assert guess(table(tmp_path, {"words": PROSE, "labels": one_short}), [], []).outputs["labels"].settings != "tags"
+    one_long = guess(table(tmp_path, {"words": PROSE, "labels": [*labels[:-1], labels[-1] + " N"]}), [], [])
+    assert one_long.outputs["labels"].settings == "tags" and one_long.outputs["labels"].instead
+    assert "in all rows but 1," in one_long.outputs["labels"].reason
+    several = [f"{row} N" if at % 20 == 0 else row for at, row in enumerate(labels)]
+    assert guess(table(tmp_path, {"words": PROSE, "labels": several}), [], []).outputs["labels"].settings != "tags"
     told = guess(table(tmp_path, {"words": PROSE, "labels": labels}), ["words:text"], ["labels"])
     assert told.inputs["words"].settings == "text" and "write tokens" in told.outputs["labels"].instead
     rows = [{"word": ["Bo", "left", "Rome"], "tag": ["U-PER", "O", "U-LOC"]}] * 40

@@ -251,7 +251,7 @@ def test_empty_references_are_left_out_with_a_count_as_in_training(tmp_path):
     measured = [*data[:3], {"x": "ab", "y": ""}]
     report = api.evaluate([tmp_path / "run"], data=measured, device="cpu", say=said.append)
     assert report.examples == 3
-    assert any(line.startswith("1 rows left out, every output, or its text, is missing (the first: ") for line in said)
+    assert any(line.startswith("1 row left out, every output, or its text, is missing (the first: ") for line in said)
 
 
 @pytest.mark.parametrize("transposition, least, most", [(0, 10, 30), (3, 0, 5)])
