@@ -111,10 +111,10 @@ evaluate LABELS --swap empty.csv | empty.csv: holds no pairs of words; give two 
     LABELS --swap pairs.csv
 evaluate LABELS --swap twice.csv | stands in another pair too; name each word once | evaluate LABELS --swap pairs.csv
 compare LABELS NEXT | none in common; compare runs of one task | compare RUN RUN
-train labels.csv --in label:category --out text:text --run a | that this output reads has steps to attend to; read one as
-    text, such as --in NAME:text, or set decoder.attention: none | train labels.csv --in label:text --out text:text --run a
-    --set training.epochs=1 | train labels.csv --in label:category --out text:text --run b --set training.epochs=1 --set
-    outputs.text.head.decoder.attention=none
+train labels.csv --in label:category --out text:text --run a | this output reads has steps to attend to; read one as
+    text, such as --in NAME:text, or set decoder.attention: none | train labels.csv --in label:text --out text:text
+    --run a --set training.epochs=1 | train labels.csv --in label:category --out text:text --run b --set
+    training.epochs=1 --set outputs.text.head.decoder.attention=none
 average RUN LABELS | average runs of one recipe, or let them answer together: ostinato predict | average RUN RUN --run
     mean | predict RUN RUN ein
 average RUN RUN --run RUN | holds a run already; start anew with --overwrite, or choose another folder: --run DIR |
