@@ -89,6 +89,7 @@ class Gathered(Source):
         frequency: what all of them share, or None where nothing tells it.
         content: a hash of all of it.
         notes: what was done that the user did not ask for.
+        form: how the times are written, of `raw.times.FORMS`; None where nothing tells them.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Gathered(Source):
     frequency: Frequency | None
     content: str
     notes: list[str] = field(default_factory=list)
+    form: str | None = None
 
     def __post_init__(self) -> None:
         self.columns = tuple(self.cells)
@@ -184,6 +186,7 @@ def long_table(
     constants: Sequence[str],
     times: Sequence[str] = (),
     several: Callable[[], str] = lambda: "",
+    form: str | None = None,
 ) -> Gathered:
     """The series of a table with a row per step; a few times that no row has become steps without numbers, with a note.
 
@@ -195,6 +198,7 @@ def long_table(
         constants: columns with one value for the whole series.
         times: columns of the result that hold the times themselves.
         several: advice where the rows of one series seem to be of several, for messages.
+        form: how times are written where that may be meant in several ways.
 
     Errors:
         DataError: a time cannot be read, is out of order or occurs twice, or more than a few are missing between two; a
@@ -203,7 +207,7 @@ def long_table(
     wanted = list(dict.fromkeys(chain.from_iterable(numbers.values())))
     names: dict[str, int] = {}
     groups: list[int] = []
-    stamps, arrays = TimeReader(), []
+    stamps, arrays = TimeReader(form), []
     kept: dict[str, dict[int, Any]] = {column: {} for column in constants}
     for block in table.blocks():
         own = block.columns[series] if series is not None else [1] * len(block)
@@ -245,7 +249,7 @@ def long_table(
     columns |= dict.fromkeys(times, whole)
     content = [table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return Gathered(next(table.blocks()).source, list(names), columns, whole, frequency, digest, notes)
+    return Gathered(next(table.blocks()).source, list(names), columns, whole, frequency, digest, notes, stamps.form)
 
 
 def _fill_gaps(names: Sequence[str], times: list[Times], arrays: list[np.ndarray], named: bool) -> list[str]:

@@ -139,8 +139,9 @@ class SeriesSplits(Splits):
             source = named(settings, own, self.data)
             sources[split] = {"source": source, "rows": part.windows.num_rows, "digest": part.digest()}
             sources[split]["times"] = part.windows.series.times_digest()
-        frequency = self.divided.series["train"].frequency
-        sources["train"]["frequency"] = None if frequency is None else str(frequency)
+        series = self.divided.series["train"]
+        sources["train"]["frequency"] = None if series.frequency is None else str(series.frequency)
+        sources["train"]["form"] = series.form
         return sources
 
 
@@ -187,6 +188,7 @@ def gather(
     roots: Sequence[Path],
     where: str,
     extra: Sequence[str] = (),
+    form: str | None = None,
 ) -> Gathered:
     """The series of a source, in the order of time.
 
@@ -195,6 +197,7 @@ def gather(
         modalities: of each place; they need not be fitted.
         source: as `open_table` takes it.
         extra: further columns, with one value for a whole series.
+        form: how times are written, where that may be meant in several ways.
 
     Errors:
         DataError: what `long_table` or `whole_series` refuses.
@@ -226,6 +229,7 @@ def gather(
             constants=constants,
             times=times,
             several=partial(_several, opened, source, data.time) if data.series is None else str,
+            form=form,
         )
         gathered.notes.extend(table.notes)
         for column in constants:

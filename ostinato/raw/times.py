@@ -138,9 +138,14 @@ FORMS: Mapping[str, Callable[[Sequence[Any]], Times | None]] = {
 
 
 class TimeReader:
-    """Reads a column block after block, in each form that all cells so far have."""
+    """Reads a column block after block, in each form that all cells so far have.
 
-    def __init__(self) -> None:
+    Args:
+        form: of FORMS, that is meant where cells may be read in several; None: it must not matter.
+    """
+
+    def __init__(self, form: str | None = None) -> None:
+        self._wanted = form
         self._read: dict[str, list[Times]] = {form: [] for form in FORMS}
 
     def add(self, cells: Sequence[Any]) -> int | None:
@@ -155,6 +160,11 @@ class TimeReader:
         self._read = {form: [*self._read[form], times] for form, times in parts.items()}
         return None
 
+    @property
+    def form(self) -> str:
+        """The one of FORMS that the cells are read in."""
+        return self._wanted if self._wanted in self._read else next(iter(self._read))
+
     def times(self) -> Times:
         """All cells as times.
 
@@ -163,10 +173,10 @@ class TimeReader:
         """
         read = {form: np.concatenate(parts) for form, parts in self._read.items()}
         both = [read[form] for form in ("day first", "month first") if form in read]
-        if len(both) == 2 and (wrong := np.flatnonzero(both[0] != both[1])).size:
+        if self._wanted not in read and len(both) == 2 and (wrong := np.flatnonzero(both[0] != both[1])).size:
             day, month = (str(times[wrong[0]].astype("datetime64[D]")) for times in both)
             raise DataError(f"a time may be {day} or {month}: which is the month? write it as {day}")
-        return next(iter(read.values()))
+        return read[self.form]
 
 
 def times_of(cells: Sequence[Any]) -> Times | None:

@@ -25,7 +25,7 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
         ConfigError: a changed setting would make the earlier updates invalid.
     """
     # What was chosen for a column that is no longer there is left out: the comparison names it.
-    kept = {path: why for path, why in began.reasons.items() if not recipe.gives(path) and _has(recipe, path)}
+    kept = {path: why for path, why in began.reasons.items() if not recipe.gives(path) and _has(recipe, began, path)}
     chosen = {path: (at_path(began.recipe, path), why) for path, why in kept.items()}
     chosen = _schedule(recipe, began) | chosen
     now = recipe.with_chosen(chosen).plain()
@@ -40,10 +40,11 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     )
 
 
-def _has(recipe: Recipe, path: str) -> bool:
-    """Whether the column that a setting is of is in the recipe."""
+def _has(recipe: Recipe, began: bundles.Bundle, path: str) -> bool:
+    """Whether the column that a setting is of is in the recipe, or was itself chosen."""
     side, name, *_ = [*path.split("."), ""]
-    return side not in ("inputs", "outputs") or name in getattr(recipe.settings, side)
+    columns = getattr(recipe.settings, side) if side in ("inputs", "outputs") else [name]
+    return name in columns or f"{side}.{name}" in began.reasons
 
 
 def named_alike(recipe: Recipe, began: bundles.Bundle) -> bool:

@@ -141,7 +141,9 @@ def _windows_of_split(
     """Every window of a split of the run's series, or of all steps of other ones; `sources` as `divide` takes them."""
     settings = run.recipe.settings
     if data is not None:
-        series = forecasting.gather(settings, run.modalities, data, base=base, roots=roots, where="data", extra=extra)
+        series = forecasting.gather(
+            settings, run.modalities, data, base=base, roots=roots, where="data", extra=extra, form=_form(run)
+        )
         _demand_frequency(run, series)
         border = forecasting.entire(
             series, [forecasting.places(settings).columns[f"outputs.{name}"] for name in settings.outputs]
@@ -414,7 +416,8 @@ def _at_the_end(run: Run, source: Any, where: str) -> Rows:
         where: it comes from, for messages.
     """
     settings = run.recipe.settings
-    series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where=where)
+    form = _form(run)
+    series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where=where, form=form)
     _demand_frequency(run, series)
     columns, reach = forecasting.places(settings)
     output = next(iter(settings.outputs.values()))
@@ -435,6 +438,11 @@ def _at_the_end(run: Run, source: Any, where: str) -> Rows:
         return None if settings.data.series is None else name, times
 
     return Rows(windows.raw(), windows.place, ahead, windows.notes)
+
+
+def _form(run: Run) -> str | None:
+    """How the times of its training rows are written."""
+    return run.bundle.data["splits"].get("train", {}).get("form")
 
 
 def _demand_frequency(run: Run, series: Gathered) -> None:

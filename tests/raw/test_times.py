@@ -110,6 +110,17 @@ def gathered(cells):
     return long_table(table, time="t", series=None, numbers={"y": ["y"]}, constants=())
 
 
+def test_a_known_form_is_meant_where_days_and_months_may_be_either():
+    cells = ["01/02/2024", "02/02/2024"]
+    for form, first in (("day first", "2024-02-01"), ("month first", "2024-01-02")):
+        reader = TimeReader(form)
+        assert reader.add(cells) is None
+        assert str(reader.times()[0])[:10] == first and reader.form == form
+    reader = TimeReader("month first")
+    assert reader.add(["31/01/2024"]) is None and str(reader.times()[0])[:10] == "2024-01-31"
+    assert reader.form == "day first"
+
+
 @pytest.mark.parametrize(
     ("frequency", "expected"),
     [

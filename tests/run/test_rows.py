@@ -133,6 +133,17 @@ def test_forecasts_that_read_other_columns_of_the_same_times_are_compared(monkey
         api.compare(alone, other, device="cpu")
 
 
+def test_dates_are_read_as_in_training_where_they_may_be_meant_in_two_ways(monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    days = np.datetime64("2024-01-01") + np.arange(60)
+    rows = [{"day": f"{str(day)[8:]}/{str(day)[5:7]}/2024", "y": float(at % 7)} for at, day in enumerate(days)]
+    outputs = {"ahead": {"of": "y", "horizon": 2, "lookback": 4}}
+    recipe = from_arguments({"y": "series"}, outputs, data={"time": "day"}, training=TRAINING)
+    run = api.fit(recipe, tmp_path / "run", data={"train": rows}, device="cpu")
+    (answer,) = api.predict(ostinato.load(run.folder).run, rows=rows[:10], device="cpu")
+    assert [str(time)[:10] for time in answer.best["ahead"].times] == ["2024-01-11", "2024-01-12"]
+
+
 def test_a_gap_in_a_series_is_null_in_json(monkeypatch, tmp_path):
     monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
     rows = [{"x": [1.0, 2.0, float(number)], "y": "ab"[number % 2]} for number in range(20)]
