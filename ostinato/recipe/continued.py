@@ -182,10 +182,9 @@ def _times(look: Look, named_inputs: Mapping[str, str | None], target: str) -> T
         time_columns = named if named is not None and named.dates else None
     if time_columns is None:
         raise ConfigError(
-            f"--out {target}: a forecast needs the order of the rows, and no column of {look.source} has times that"
-            " rise from row to row, or within"
-            " each series: dates such as 2013-01-31 14:00, or whole numbers; sort the rows by time,"
-            f" or add the column{_seeming_time(look, {target, *named_inputs})}"
+            f"'{target}': a forecast needs the order of the rows, and no column of {look.source} has times that rise"
+            " from row to row, or within each series: dates such as 2013-01-31 14:00, or whole numbers; sort the rows"
+            f" by time, or add the column{_seeming_time(look, {target, *named_inputs})}"
         )
     return time_columns
 

@@ -36,7 +36,7 @@ classify | inputs.text.encoder.cell={type: slstm, biases: 0, forget_bias: 1} | s
 translate | inputs.text.encoder={hidden_size: 4} ; outputs.answer.head.decoder={hidden_size: 6, attention: dot} | use
     attention: general | outputs.answer.head.decoder.attention=general | outputs.answer.head.decoder.hidden_size=8
 translate | inputs.text={type: category, column: label} ; outputs.answer.head.decoder.attention=general | set
-    attention: none | outputs.answer.head.decoder.attention=none
+    decoder.attention: none | outputs.answer.head.decoder.attention=none
 translate | outputs.answer.head.decoder={attention: none, bridge: false} | set bridge: true, or an attention |
     outputs.answer.head.decoder.bridge=true | outputs.answer.head.decoder.attention=general
 translate | outputs.answer.head.decoder={attention: none, input_feeding: true} | set an attention, or input_feeding:
