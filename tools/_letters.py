@@ -56,8 +56,7 @@ def pen_words(root: Path | None) -> Tables:
 def unseen_font(root: Path | None, *, font: str) -> Tables:
     """The same in ten of the eleven fonts of the package, and to test in the eleventh."""
     others = tuple(other for other in EVERY_FONT if other != font)
-    fonts = {"train": others, "valid": others, "test": (font,)}
-    return _tables({split: (count, fonts[split]) for split, count in IN_TURN.items()}, {})
+    return _tables({split: (count, (font,) if split == "test" else others) for split, count in IN_TURN.items()}, {})
 
 
 def pen_words_more(root: Path) -> Tables:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from _letters import EVERY_FONT
+from _letters import EVERY_FONT, UNSEEN_FONT
 from _sound import VOICES
 from prepare import GENERATED
 
@@ -261,7 +261,7 @@ def _voice(voice: str, whole: bool = False) -> Row:
 def _unseen_font(font: str) -> Row:
     """A row of words in a font of the package after training in the ten others."""
     prepared = f"unseen-font-{font}"
-    look = "; an eighth look" if font == "timesi" else ""
+    look = "; an eighth look" if font == UNSEEN_FONT else ""
     return Row(
         prepared, f"500 new words by a pen in the font {font}, trained on ten other fonts, read as pictures, CTC{look}",
         (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),

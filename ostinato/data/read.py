@@ -442,9 +442,6 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     beside = [path.name for place in places if os.path.isdir(place.parent) for path in place.parent.iterdir()]
     close = difflib.get_close_matches(wanted.name, beside, n=1)
     hint = f"did you mean '{wanted.with_name(close[0])}'? " if close else ""
-    if where.startswith("--"):
-        raise DataError(
-            f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to the folder you are in"
-        )
     root = "" if data_root else ", or name the folder of the data sets with --data-root"
-    raise DataError(f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to the recipe{root}")
+    start = "the folder you are in" if where.startswith("--") else f"the recipe{root}"
+    raise DataError(f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to {start}")

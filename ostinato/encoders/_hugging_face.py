@@ -168,11 +168,12 @@ def _weights(folder: Path) -> dict[str, Tensor]:
                 f"model: {folder}: {name} has the shape {tuple(there)} in the weights and {tuple(here)} by {CONFIG};"
                 " they are of two models, so copy the folder again"
             )
-    # What is computed and never trained, as Marian's sinusoids, need not be in a file.
-    empty = built(configuration(folder), empty=True)
-    computed = {name for name, weight in empty.named_parameters() if not weight.requires_grad}
-    wanted = weights.keys() - computed
-    _demand_all((name for name in info["missing_keys"] if name.removeprefix(prefix) in wanted), folder)
+    missing = [name for name in info["missing_keys"] if name.removeprefix(prefix) in weights]
+    if missing:
+        # What is computed and never trained, as Marian's sinusoids, need not be in a file.
+        empty = built(configuration(folder), empty=True)
+        trained = {name: weight.requires_grad for name, weight in empty.named_parameters()}
+        _demand_all((name for name in missing if trained.get(name.removeprefix(prefix), True)), folder)
     return weights
 
 

@@ -90,13 +90,12 @@ class TextReader(Reader):
     def read(self, parts: list[Tensor]) -> list[Tensor]:
         """Nothing for a part without any piece or mark. Where company changes what is read, as in FNet, parts of one
         length are read at once."""
+        filled = sorted((part for part in parts if len(part) + self.leading + self.trailing), key=len)
+        if not filled or len(filled[0]) == len(filled[-1]) or self._may_pad(filled[0], filled[-1]):
+            return self._together(parts)
         by_length: dict[int, list[int]] = {}
         for place, part in enumerate(parts):
             by_length.setdefault(len(part), []).append(place)
-        if len(by_length) < 2 or self._may_pad(
-            parts[by_length[min(by_length)][0]], parts[by_length[max(by_length)][0]]
-        ):
-            return self._together(parts)
         read: dict[int, Tensor] = {}
         for places in by_length.values():
             read |= zip(places, self._together([parts[place] for place in places]))

@@ -196,13 +196,17 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int, *, dri
         spread = torch.zeros(unit.horizon, unit.spec.channels, len(LEVELS))
         return Start(weight, spread, spread.new_zeros(1), "no training window has a whole target, so nothing is fitted")
     every = both[0] if len(both) == 1 else both[0].with_more(both[1])
+
+    def as_naive(errors: Tensor, note: str) -> Start:
+        start = Start(weight, every.spread(), errors, note)
+        may_drift = drifts and first is not None and then is not None
+        return _drifting(start, first, then, every, power) if may_drift else start
+
     if first is None or then is None or min(len(first.window), len(then.window)) < FEW:
-        note = "too few windows to fit a linear map"
-        return _naive(weight, first, then, every, power, every.errors(weight, power), note, drifts)
+        return as_naive(every.errors(weight, power), "too few windows to fit a linear map")
     naive = then.errors(weight, power)
     if not steps:
-        note = "intervals from the errors of the naive forecast"
-        return _naive(weight, first, then, every, power, naive, note, drifts)
+        return as_naive(naive, "intervals from the errors of the naive forecast")
     fits = [_ridge, _reweighted] if power == 1 else [_ridge]
     maps = [(fit, k, map_) for fit in fits for k, map_ in enumerate(fit(first))]
     # In the unit of each window, as the loss counts: of many series the largest would decide otherwise.
@@ -211,31 +215,20 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int, *, dri
     share, clear = gain(naive, left)
     note = f"a linear map of the last {steps} steps is {100 * share:.1f} % better than the naive forecast"
     if not clear:
-        note = f"{note}, so it begins as the naive forecast"
-        return _naive(weight, first, then, every, power, naive, note, drifts)
+        return as_naive(naive, f"{note}, so it begins as the naive forecast")
     spread = then._replace(apart=then.apart - then.window @ chosen.T).spread()
     return Start(fit(every)[best], spread, left, f"{note} (ridge {STRENGTHS[best]:g})")
 
 
-def _naive(
-    weight: Tensor,
-    first: _Windows | None,
-    then: _Windows | None,
-    every: _Windows,
-    power: int,
-    errors: Tensor,
-    note: str,
-    drifts: bool,
-) -> Start:
-    """The naive forecast, with its drift where the earlier windows' one gains on the later ones."""
-    if drifts and first is not None and then is not None:
-        moved = then.moved(first.middle(power)).errors(weight, power)
-        share, clear = gain(then.errors(weight, power), moved)
-        if clear:
-            drift = every.middle(power)
-            note = f"{note}; with a drift, which is {100 * share:.1f} % better"
-            return Start(weight, every.moved(drift).spread(), moved, note, drift)
-    return Start(weight, every.spread(), errors, note)
+def _drifting(start: Start, first: _Windows, then: _Windows, every: _Windows, power: int) -> Start:
+    """The naive forecast with its drift, where the earlier windows' one gains on the later ones."""
+    moved = then.moved(first.middle(power)).errors(start.weight, power)
+    share, clear = gain(then.errors(start.weight, power), moved)
+    if not clear:
+        return start
+    drift = every.middle(power)
+    note = f"{start.note}; with a drift, which is {100 * share:.1f} % better"
+    return Start(start.weight, every.moved(drift).spread(), moved, note, drift)
 
 
 def gain(naive: Tensor, other: Tensor) -> tuple[float, bool]:

@@ -27,7 +27,7 @@ FEWEST_ROWS = 20
 """Fewer rows show nothing of a column."""
 COPIED, KNOWN, MAJORITY = 0.99, 0.8, 0.9
 """A column copies a label where so many rows have the label of the other rows with their value, and so many have such
-others. Where one label has more than the third of all rows, errors are a share of the rows of the others."""
+others. Where one label has more than MAJORITY of all rows, errors are a share of the rows of the others."""
 FEWEST_OTHERS = 10
 """Fewer rows without the commonest label show nothing."""
 CONFLICTING, MOST_LABELS = 0.02, 200
@@ -169,13 +169,14 @@ def share_given(rows: Sequence[Any], place: str, output: str) -> float:
     numbers, amounts = _numbers(values), _numbers(targets)
     correlation = 0.0 if numbers is None or amounts is None else _correlation(numbers, amounts)
     labels = [_hashable(target) for target in targets]
+    others = len(labels) - max(Counter(labels).values())
+    rare = others < (1 - MAJORITY) * len(labels)
+    if rare and others < FEWEST_OTHERS:
+        return correlation
     alone = _by_value([_hashable(value) for value in values], labels)
     if alone is None:
         alone = 0.0 if numbers is None else _by_range(numbers, labels)
-    others = len(labels) - max(Counter(labels).values())
-    if others < (1 - MAJORITY) * len(labels) and (
-        others < FEWEST_OTHERS or (1 - alone) * len(labels) > (1 - COPIED) * others
-    ):
+    if rare and (1 - alone) * len(labels) > (1 - COPIED) * others:
         return correlation
     return max(correlation, alone)
 

@@ -49,11 +49,13 @@ class Stops:
             raise ConfigError(f"stop: {text!r} holds no symbol of this output; give one, or leave it out")
         if self.copies or self.modality.decode(self.modality.encode(parsed)) == parsed:
             return parsed
-        every = [self.modality.decode(np.array([number])) for number in range(self.modality.spec.size)]
+        size = self.modality.spec.size
+        pieces = pieces_of(self.modality) if isinstance(parsed, str) else None
+        every = pieces.texts if pieces else [self.modality.decode(np.array([number])) for number in range(size)]
         known = {part for symbol in every for part in symbol}
         # A text has spaces between its pieces, whatever these are.
         never = [part for part in parsed if part not in known and not (isinstance(parsed, str) and part == " ")]
-        if isinstance(parsed, str) and not never and pieces_of(self.modality).apart:
+        if pieces and not never and pieces.apart:
             # Of words with blanks between them none is made of two.
             never = [word for word in WORD.findall(parsed) if not any(word in symbol for symbol in every)]
         if never:

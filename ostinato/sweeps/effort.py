@@ -98,6 +98,11 @@ class Trial:
     weight: float = 0.0
     of: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether it cannot be trained, so that another takes its place."""
+        return not self.epochs and self.stopped != NO_TIME
+
 
 @dataclass
 class Portfolio:
@@ -349,14 +354,12 @@ class _Work:
                 break
             known = self.trial(candidate.name)
             if known is not None and not known.epochs:
-                waiting -= candidate.shares - (known.stopped != NO_TIME)
+                waiting -= candidate.shares - known.refused
                 continue
             began = time.monotonic()
             planned = 0.0
 
-            part = candidate.shares / waiting
-
-            def seconds(recipe: Recipe, pace: Pace, part: float = part) -> float | None:
+            def seconds(recipe: Recipe, pace: Pace, part: float = candidate.shares / waiting) -> float | None:
                 nonlocal planned
                 pace = replace(pace, evaluation_seconds=0.0)
                 left = self.portfolio.seconds or 0.0
@@ -382,7 +385,7 @@ class _Work:
                 spent = time.monotonic() - began + planned * _expected_share(trial.epochs)
                 self.portfolio.seconds = (self.portfolio.seconds or 0.0) - spent
                 self.add(trial)
-            waiting -= candidate.shares - (trial.epochs == 0 and trial.stopped != NO_TIME)
+            waiting -= candidate.shares - trial.refused
         return sessions
 
     def why_alone(self) -> str:

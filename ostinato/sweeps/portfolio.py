@@ -62,16 +62,17 @@ def candidates(recipe: Recipe, default: Recipe, most: int, learning: bool = Fals
     pairs = ({**first, **second} for first, second in itertools.combinations(alone, 2) if not first.keys() & second)
     listed: list[Candidate] = []
     known = [recipe.plain(), base.plain()]
-    first = ((recipe, _counted(recipe)), (base, _longer(recipe, default) if learning else {}))
-    for of, changes in (*first, *((base, changes) for changes in (*alone, *pairs))):
+    first = (
+        (COUNTED, recipe, _counted(recipe), 1),
+        (LONGER, base, _longer(recipe, default) if learning else {}, LONGER_BY),
+    )
+    for name, of, changes, shares in (*first, *((_name(changes), base, changes, 1) for changes in (*alone, *pairs))):
         if len(listed) == most:
             break
         if not changes or all(_holds(default, path, value) for path, value in changes.items()):
             continue
-        longer = EPOCHS in changes
-        name = COUNTED if of is recipe else LONGER if longer else _name(changes)
         try:
-            candidate = Candidate(name, changes, changed(of, changes), LONGER_BY if longer else 1)
+            candidate = Candidate(name, changes, changed(of, changes), shares)
         except ConfigError:
             continue  # Members propose without a look at the rest of the recipe.
         plain = candidate.recipe.plain()

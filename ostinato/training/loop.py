@@ -337,6 +337,7 @@ class _Session:
         self.interrupted = self.may_break = False
 
     def check_layers(self) -> None:
+        """Refuses a single layer where layers differ; notes those that no epoch reaches."""
         every, epochs = self.training.unfreeze_every, self.training.epochs
         refuse_one_layer(self.layers, every, self.training.layer_factor)
         if every is not None and len(self.layers) > -(-epochs // every):
